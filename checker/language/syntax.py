@@ -1,0 +1,467 @@
+"""The syntax tree: one closed union for expressions, one for statements, one for definitions.
+
+A tree with no parameters and no unrolled loops left (see `elaboration/closing.py`) is also what the
+models hold, so what a compiler builds and what a person writes are the same kind of data.
+Spans are kept out of equality and of `repr`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from checker.language.diagnostics import NOWHERE, Span
+
+
+def _span() -> Span:
+    return field(default=NOWHERE, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+
+
+# ---- expressions ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact number. The text form of a fraction is a quotient."""
+
+    value: int | Fraction
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`x[k]`, 1-based."""
+
+    array: str
+    index: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A built-in or a `function`; in a theorem also a protocol or circuit at parameters, with options."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+    options: tuple[tuple[str, Expr], ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-e` or `not e`."""
+
+    operator: str
+    operand: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Arithmetic `+ - * / div mod ^`, comparison `== != < <= > >=`, logic `and or`."""
+
+    operator: str
+    left: Expr
+    right: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`e in low..high`."""
+
+    element: Expr
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """`sum(e for binder if c)`; kinds: sum min max any all count only, and `vector` for `(e for k in a..b)`."""
+
+    kind: str
+    body: Expr
+    binder: Binder
+    condition: Expr | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """`e at m`: the value of e in machine m's inbox (in `keeps` only)."""
+
+    expression: Expr
+    machine: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """`(e, f, ...)`: the concatenation of its items."""
+
+    items: tuple[Expr, ...]
+    span: Span = _span()
+
+
+Expr = Number | Name | Index | Call | Unary | Binary | Conditional | Member | Reduce | At | Vector
+
+
+@dataclass(frozen=True, slots=True)
+class OverRange:
+    """`k in low..high`"""
+
+    variable: str
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class OverHeld:
+    """`k in held(x)`: the indices of x that lie on this machine."""
+
+    variable: str
+    array: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class OverInbox:
+    """`tag(v, w) from k in inbox`: the messages of one type, their words and their source."""
+
+    tag: str
+    variables: tuple[str, ...]
+    source: str | None = None
+    span: Span = _span()
+
+
+Binder = OverRange | OverHeld | OverInbox
+
+# ---- statements -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    tag: str
+    words: tuple[Expr, ...]
+    destination: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    condition: Expr
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    binder: Binder
+    body: tuple[Statement, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`y[k] = e`: an output word."""
+
+    array: str
+    index: Expr
+    value: Expr
+    span: Span = _span()
+
+
+Statement = Let | Send | Choose | Repeat | Assign
+
+# ---- declarations ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WordType:
+    """All of Z_{2^p}, p the protocol's word."""
+
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class RangeType:
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+Type = WordType | RangeType
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayDeclaration:
+    name: str
+    size: Expr
+    type: Type
+    readout: Expr | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeclaration:
+    tag: str
+    words: tuple[Type, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """`for t in low..high` behind a round or a layer."""
+
+    variable: str
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class RoundDeclaration:
+    name: str
+    each: ForEach | None
+    keeps: tuple[Expr, ...]
+    body: tuple[Statement, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefinition:
+    name: str
+    parameters: tuple[str, ...]
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolDefinition:
+    """Def. 2.3. `settings` holds word, memory and machines."""
+
+    name: str
+    parameters: tuple[str, ...]
+    where: Expr | None
+    lets: tuple[Let, ...]
+    settings: tuple[tuple[str, Expr], ...]
+    inputs: tuple[ArrayDeclaration, ...]
+    outputs: tuple[ArrayDeclaration, ...]
+    requires: tuple[Expr, ...]
+    messages: tuple[MessageDeclaration, ...]
+    rounds: tuple[RoundDeclaration, ...]
+    finish: tuple[Statement, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorByName:
+    name: str
+    arguments: tuple[Expr, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorByTable:
+    rows: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class PacketsDeclaration:
+    """A block of the residual stream that holds packets (Lemma 3.2), from coordinate `at` on."""
+
+    name: str
+    tags: tuple[str, ...]
+    at: Expr
+    machines: Expr
+    messages: Expr
+    selector: SelectorByName | SelectorByTable
+    heard: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsPackets:
+    packets: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsInput:
+    """`reads x[k] = e for k in a..b`: how a machine finds its input words in its row."""
+
+    array: str
+    variable: str
+    value: Expr
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDeclaration:
+    """The local function that rows low..high apply to what they read off their row."""
+
+    low: Expr
+    high: Expr
+    reads: tuple[ReadsPackets | ReadsInput, ...]
+    body: tuple[Statement, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`e when c`; the first case whose condition holds counts, and no case means the zero vector."""
+
+    value: Expr
+    condition: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDeclaration:
+    name: str
+    query: tuple[Case, ...]
+    key: tuple[Case, ...]
+    value: tuple[Case, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDeclaration:
+    name: str
+    each: ForEach | None
+    local: LocalDeclaration | None
+    heads: tuple[HeadDeclaration, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitDefinition:
+    """Defs. 2.1 and 2.2. `settings` holds word, tokens, blank and width."""
+
+    name: str
+    parameters: tuple[str, ...]
+    where: Expr | None
+    lets: tuple[Let, ...]
+    settings: tuple[tuple[str, Expr], ...]
+    start: bool
+    inputs: tuple[ArrayDeclaration, ...]
+    outputs: tuple[ArrayDeclaration, ...]
+    requires: tuple[Expr, ...]
+    messages: tuple[MessageDeclaration, ...]
+    packets: tuple[PacketsDeclaration, ...]
+    layers: tuple[LayerDeclaration, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A parameter of a theorem and the ranges it runs over (inclusive)."""
+
+    name: str
+    spans: tuple[tuple[Expr, Expr], ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Simulates:
+    circuit: str
+    protocol: str
+    rung: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Computes:
+    """`P computes y[k] == e for k in a..b`"""
+
+    subject: str
+    equation: Expr
+    each: ForEach | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """No machine sends, receives or holds more than s words, and every `keeps` holds."""
+
+    protocol: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivers:
+    """Every routing layer of the circuit delivers every valid routing (Lemma 3.2)."""
+
+    circuit: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A comparison of sizes: rounds, depth, heads, width, ..."""
+
+    condition: Expr
+    span: Span = _span()
+
+
+Statementlike = Simulates | Computes | Fits | Delivers | Holds
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    name: str
+    statement: Statementlike
+    expect: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    name: str
+    domains: tuple[Domain, ...]
+    where: Expr | None
+    lets: tuple[Let, ...]
+    claims: tuple[Claim, ...]
+    span: Span = _span()
+
+
+Definition = FunctionDefinition | ProtocolDefinition | CircuitDefinition
+Item = Use | FunctionDefinition | ProtocolDefinition | CircuitDefinition | Theorem
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    items: tuple[Item, ...]
