@@ -7,8 +7,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
-from lark.exceptions import VisitError
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.visitors import Transformer_NonRecursive
 from lark.tree import Meta
 
 from checker.language import syntax as s
@@ -52,12 +52,7 @@ def parse(text: str, file: str = "<text>") -> s.SourceFile:
             text = re.sub(r"[^\n]", " ", text[: following.start()]) + text[following.start() :]
     if problems:
         raise SpecError(*problems)
-    try:
-        source: s.SourceFile = _Build(file).transform(tree)
-    except VisitError as error:
-        if isinstance(error.orig_exc, SpecError):
-            raise error.orig_exc from None
-        raise
+    source: s.SourceFile = _Build(file).transform(tree)
     for item in source.items:
         _check_depth(item)
     return source
@@ -130,7 +125,7 @@ def _readable(terminal: str) -> str:
     return f"`{definition.pattern.value}`"
 
 
-class _Build(Transformer[Token, Any]):
+class _Build(Transformer_NonRecursive):
     """One method a grammar rule; each returns a node of `language/syntax.py`."""
 
     def __init__(self, file: str) -> None:
