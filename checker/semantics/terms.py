@@ -1,0 +1,176 @@
+"""Symbolic values: hash-consed terms, normalised as they are built, so that equal often means identical.
+
+A value is a Python number (int, Fraction, bool) or a `Term`; the operations in `semantics/values.py` take both.
+Terms are over integers (or fractions, in a circuit's averages) and booleans. Each integer term carries an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Union
+from weakref import WeakValueDictionary
+
+Number = Union[int, Fraction]
+Value = Union[int, Fraction, bool, "Term"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySymbol:
+    """An unknown array of `size` integers in low..high.
+
+    `inverse` names the array that undoes it; set only where the array is known to be a permutation of 1..size.
+    """
+
+    name: str
+    size: int
+    low: int
+    high: int
+    inverse: str | None = None
+
+    def inverted(self) -> ArraySymbol:
+        assert self.inverse is not None
+        return ArraySymbol(self.inverse, self.size, self.low, self.high, self.name)
+
+
+class Term:
+    """One node. `op` and `args` say what it is; equal nodes are the same object."""
+
+    __slots__ = ("op", "args", "low", "high", "key", "__weakref__")
+    op: str
+    args: tuple[Any, ...]
+    low: Number | None
+    high: Number | None
+    key: int
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+class _Store:
+    """The table of live nodes. Keys count upwards, so orders are the same in every run."""
+
+    def __init__(self) -> None:
+        self.table: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
+        self.count = 0
+
+    def make(self, op: str, args: tuple[Any, ...], low: Number | None = None, high: Number | None = None) -> Term:
+        signature = (op, *(("t", a.key) if isinstance(a, Term) else ("v", type(a).__name__, a) for a in args))
+        found = self.table.get(signature)
+        if found is not None:
+            return found
+        term = Term()
+        term.op, term.args, term.low, term.high = op, args, low, high
+        self.count += 1
+        term.key = self.count
+        self.table[signature] = term
+        return term
+
+
+_STORE = _Store()
+
+
+def variable(name: str, low: int | None = None, high: int | None = None) -> Term:
+    """An unknown integer in low..high (part of the name's identity)."""
+    return _STORE.make("var", (name, low, high), low, high)
+
+
+def boolean(op: str, *args: Value) -> Term:
+    return _STORE.make(op, args)
+
+
+def read(array: ArraySymbol, index: Value) -> Value:
+    """`array[index]`; the index is in 1..size. A permutation and its inverse cancel."""
+    if isinstance(index, Term) and index.op == "read" and array.inverse is not None and index.args[0].name == array.inverse:
+        inner: Value = index.args[1]
+        return inner
+    return _STORE.make("read", (array, index), array.low, array.high)
+
+
+def table(entries: tuple[int, ...], index: Value) -> Value:
+    """`entries[index]`, 1-based, entries known."""
+    if not isinstance(index, Term):
+        return entries[int(index) - 1]
+    if len(set(entries)) == 1:
+        return entries[0]
+    if entries == tuple(range(1, len(entries) + 1)):
+        return index
+    return _STORE.make("table", (entries, index), min(entries), max(entries))
+
+
+def bounds(value: Value) -> tuple[Number | None, Number | None]:
+    """An interval that holds the value; None is unbounded."""
+    return (value.low, value.high) if isinstance(value, Term) else (value, value)
+
+
+# ---- linear combinations: op "lin", args (constant, (term, coefficient), ...) sorted by key -------
+
+
+def split(value: Value) -> tuple[Number, dict[Term, Number]]:
+    """Constant and coefficients of a value as a linear combination of other terms."""
+    if not isinstance(value, Term):
+        return value, {}
+    if value.op == "lin":
+        return value.args[0], dict(zip(value.args[1::2], value.args[2::2], strict=True))
+    return 0, {value: 1}
+
+
+def combine(constant: Number, parts: Iterable[tuple[Term, Number]]) -> Value:
+    """The linear combination, normalised: a number, a bare term, or a `lin` node."""
+    kept = sorted(((t, _whole(c)) for t, c in parts if c != 0), key=lambda p: p[0].key)
+    if not kept:
+        return _whole(constant)
+    if constant == 0 and len(kept) == 1 and kept[0][1] == 1:
+        return kept[0][0]
+    low: Number | None = constant
+    high: Number | None = constant
+    for term, c in kept:
+        small, large = (term.low, term.high) if c > 0 else (term.high, term.low)
+        low = None if low is None or small is None else low + c * small
+        high = None if high is None or large is None else high + c * large
+    flat: tuple[Any, ...] = (_whole(constant), *(x for p in kept for x in p))
+    return _STORE.make("lin", flat, low, high)
+
+
+def _whole(n: Number) -> Number:
+    return n.numerator if isinstance(n, Fraction) and n.denominator == 1 else n
+
+
+def bounded(op: str, args: tuple[Any, ...], low: Number | None, high: Number | None) -> Term:
+    return _STORE.make(op, args, low, high)
+
+
+def show(value: Value, depth: int = 6) -> str:
+    """A readable form, cut off at `depth`."""
+    if not isinstance(value, Term):
+        return str(value)
+    if depth == 0:
+        return "…"
+    if value.op == "var":
+        return str(value.args[0])
+    if value.op == "read":
+        return f"{value.args[0].name}[{show(value.args[1], depth - 1)}]"
+    if value.op == "lin":
+        parts = [f"{'' if c == 1 else f'{c}·'}{show(t, depth - 1)}" for t, c in zip(value.args[1::2], value.args[2::2], strict=True)]
+        return "(" + " + ".join(parts + ([str(value.args[0])] if value.args[0] else [])) + ")"
+    return f"{value.op}({', '.join(show(a, depth - 1) if isinstance(a, Term) else str(a) for a in value.args)})"
+
+
+def substitute(value: Value, variable_: Term, replacement: Value, rebuild: Any) -> Value:
+    """`value` with the variable replaced; `rebuild(op, args)` constructs normalised nodes again."""
+    done: dict[Term, Value] = {variable_: replacement}
+    stack: list[Value] = [value]
+    while stack:
+        node = stack[-1]
+        if not isinstance(node, Term) or node in done:
+            stack.pop()
+            continue
+        waiting = [a for a in node.args if isinstance(a, Term) and a not in done]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        args = tuple(done[a] if isinstance(a, Term) else a for a in node.args)
+        done[node] = node if args == node.args else rebuild(node, args)
+    return done[value] if isinstance(value, Term) else value
