@@ -1,0 +1,349 @@
+"""The one evaluator: what an expression means, over numbers and over terms.
+
+With numbers an undefined operation raises `Fault`. With terms it becomes a condition that somebody has to prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from checker.language import syntax as s
+from checker.language.diagnostics import NOWHERE, Span
+from checker.semantics import terms as t
+from checker.semantics import values as v
+from checker.semantics.terms import ArraySymbol, Term, Value
+from checker.semantics.values import Unsupported
+
+MAX_CALLS = 600
+MAX_ITEMS = 1_000_000
+
+
+class Fault(Exception):
+    """An operation without a value, on known numbers."""
+
+    def __init__(self, message: str, span: Span = NOWHERE) -> None:
+        super().__init__(message)
+        self.message, self.span = message, span
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that must hold for the run to be defined."""
+
+    term: Value
+    reason: str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in an inbox. It is there if `guard` holds."""
+
+    tag: str
+    words: tuple[Value, ...]
+    source: Value
+    guard: Value = True
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An array as seen from somewhere: only entries low..high may be read."""
+
+    name: str
+    entries: tuple[Value, ...] | ArraySymbol | dict[int, Value]
+    low: int
+    high: int
+
+    def get(self, index: Value) -> Value:
+        if isinstance(self.entries, ArraySymbol):
+            return t.read(self.entries, index)
+        if isinstance(self.entries, dict):
+            if isinstance(index, Term):
+                raise Unsupported(f"{self.name} at an unknown index")
+            return self.entries[int(index)]
+        if not isinstance(index, Term):
+            return self.entries[int(index) - 1]
+        result = self.entries[self.high - 1]
+        for k in range(self.high - 1, self.low - 1, -1):
+            result = v.choose(v.equal(index, k), self.entries[k - 1], result)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Vec:
+    """A vector: sparse entries (1-based) and its length; `rows` are multiples of unknown rows X_j (for cuts)."""
+
+    entries: dict[int, Value]
+    length: int
+    rows: dict[int, Fraction] = field(default_factory=dict)
+
+    def plus(self, other: Vec, factor: Fraction | int = 1) -> Vec:
+        entries, rows = dict(self.entries), dict(self.rows)
+        for k, x in other.entries.items():
+            total = v.add(entries.get(k, 0), v.scale(factor, x))
+            if total == 0 and not isinstance(total, Term):
+                entries.pop(k, None)
+            else:
+                entries[k] = total
+        for j, c in other.rows.items():
+            rows[j] = rows.get(j, Fraction(0)) + factor * c
+            if rows[j] == 0:
+                del rows[j]
+        return Vec(entries, max(self.length, other.length), rows)
+
+
+Meaning = Any  # a Value, a View, a Vec, or a frozenset of machines
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Everything an expression may refer to."""
+
+    names: dict[str, Meaning]
+    functions: dict[str, s.FunctionDefinition]
+    guard: Value = True
+    inbox: tuple[Message, ...] | None = None
+    held: dict[str, range] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
+    at: Callable[[Value], tuple[Message, ...]] | None = None
+    builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = field(default_factory=dict)
+    calls: int = 0
+
+    def bind(self, **names: Meaning) -> Scope:
+        return replace(self, names={**self.names, **names})
+
+    def under(self, guard: Value) -> Scope:
+        return self if guard is True else replace(self, guard=v.both(self.guard, guard))
+
+    def require(self, condition: Value, reason: str, span: Span) -> None:
+        """The condition must hold where the guard does."""
+        whole = v.either(v.negate(self.guard), condition)
+        if whole is True:
+            return
+        if whole is False:
+            raise Fault(reason, span)
+        self.conditions.append(Condition(whole, reason, span))
+
+
+def evaluate(e: s.Expr, scope: Scope) -> Meaning:
+    """The value of an expression. Raises `Fault` (undefined) or `Unsupported` (no symbolic form)."""
+    match e:
+        case s.Number(value):
+            return value
+        case s.Name(name):
+            if name not in scope.names:
+                raise Fault(f"{name} has no value here", e.span)
+            return scope.names[name]
+        case s.Index(array, index):
+            return _index(e, scope.names.get(array), evaluate(index, scope), scope)
+        case s.Unary(operator, operand):
+            x = evaluate(operand, scope)
+            if isinstance(x, Vec):
+                return Vec({k: v.scale(-1, y) for k, y in x.entries.items()}, x.length, {j: -c for j, c in x.rows.items()})
+            return v.negate(x) if operator == "not" else v.scale(-1, x)
+        case s.Binary(operator, left, right):
+            return _binary(operator, left, right, scope, e.span)
+        case s.Conditional(condition, then, otherwise):
+            c = evaluate(condition, scope)
+            if not isinstance(c, Term):
+                return evaluate(then if c else otherwise, scope)
+            return v.choose(c, evaluate(then, scope.under(c)), evaluate(otherwise, scope.under(v.negate(c))))
+        case s.Member(element, low, high):
+            x = evaluate(element, scope)
+            return v.both(v.at_most(evaluate(low, scope), x), v.at_most(x, evaluate(high, scope)))
+        case s.Reduce():
+            return _reduce(e, scope)
+        case s.At(expression, machine):
+            if scope.at is None:
+                raise Fault("`at` has a meaning in `keeps` only", e.span)
+            m = evaluate(machine, scope)
+            inner = replace(scope, inbox=scope.at(m), names={**scope.names, "self": m})
+            return evaluate(expression, inner)
+        case s.Vector(items):
+            return _join([evaluate(i, scope) for i in items])
+        case s.Call():
+            return _call(e, scope)
+
+
+def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
+    if isinstance(array, Vec):
+        if isinstance(index, Term) or not 1 <= index <= array.length:
+            raise Fault(f"coordinate {index} of a vector of {array.length}", e.span)
+        result: Value = array.entries.get(int(index), 0)
+        for j, c in array.rows.items():
+            result = v.add(result, v.scale(c, t.variable(f"X[{j},{index}]")))
+        return result
+    if not isinstance(array, View):
+        raise Fault(f"{e.array} is not an array here", e.span)
+    scope.require(v.both(v.at_most(array.low, index), v.at_most(index, array.high)),
+                  f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here", e.span)
+    if not isinstance(index, Term) and not (array.low <= index <= array.high and index == int(index)):
+        return 0  # only reached under a guard that must be shown to fail
+    return array.get(index)
+
+
+def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span) -> Value:
+    a = evaluate(left, scope)
+    if operator in ("and", "or"):
+        if not isinstance(a, Term):
+            return evaluate(right, scope) if bool(a) == (operator == "and") else bool(a)
+        b = evaluate(right, scope.under(a if operator == "and" else v.negate(a)))
+        return v.both(a, b) if operator == "and" else v.either(a, b)
+    b = evaluate(right, scope)
+    if operator in ("div", "mod", "/"):
+        if isinstance(b, Term) and operator != "/":
+            raise Unsupported(f"{operator} by an unknown number")
+        scope.require(v.less(0, b) if operator != "/" else v.negate(v.equal(b, 0)),
+                      f"{operator} by {t.show(b)}: expected a positive number", span)
+        if b == 0:
+            return 0
+    if operator == "^" and not isinstance(b, Term) and (b != int(b) or b < 0 or b > 4096):
+        raise Fault(f"exponent {b}: expected a natural number up to 4096", span)
+    return _BINARY[operator](a, b)
+
+
+_BINARY: dict[str, Callable[[Value, Value], Value]] = {
+    "+": v.add, "-": v.subtract, "*": v.multiply, "/": v.divide, "div": v.quotient, "mod": v.modulo, "^": v.power,
+    "==": v.equal, "!=": lambda a, b: v.negate(v.equal(a, b)), "<": v.less, "<=": v.at_most,
+    ">": lambda a, b: v.less(b, a), ">=": lambda a, b: v.at_most(b, a),
+}
+
+
+def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Meaning]]]:
+    """What a binder runs over: the guard of each item and the names it binds."""
+    match binder:
+        case s.OverRange(variable, low, high):
+            first, last = evaluate(low, scope), evaluate(high, scope)
+            if v.symbolic(first, last):
+                raise Unsupported("a range with unknown bounds")
+            if last - first > MAX_ITEMS:
+                raise Fault(f"a range of {last - first + 1} items: expected at most {MAX_ITEMS}", binder.span)
+            for k in range(int(v.ceil(first)), int(v.floor(last)) + 1):
+                yield True, {variable: k}
+        case s.OverHeld(variable, array):
+            if array not in scope.held:
+                raise Unsupported(f"held({array}) of an unknown machine")
+            for k in scope.held[array]:
+                yield True, {variable: k}
+        case s.OverInbox(tag, variables, source):
+            for m in scope.inbox or ():
+                if m.tag == tag:
+                    names: dict[str, Meaning] = dict(zip(variables, m.words, strict=True))
+                    if source is not None:
+                        names[source] = m.source
+                    yield m.guard, names
+
+
+def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
+    found: list[tuple[Value, Any]] = []
+    for guard, names in items(e.binder, scope):
+        inner = scope.under(guard).bind(**names)
+        if e.condition is not None:
+            condition = evaluate(e.condition, inner)
+            guard, inner = v.both(guard, condition), inner.under(condition)
+        if guard is not False:
+            found.append((guard, evaluate(e.body, inner)))
+    return _fold(e.kind, found, scope, e.span)
+
+
+def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -> Meaning:
+    if kind == "vector":
+        return _join([x for _, x in found])
+    result: Value
+    if kind in ("sum", "count"):
+        result = 0
+        for g, x in found:
+            result = v.add(result, v.choose(g, x, 0) if kind == "sum" else v.choose(v.both(g, x), 1, 0))
+        return result
+    if kind in ("any", "all"):
+        result = kind == "all"
+        for g, x in found:
+            result = v.either(result, v.both(g, x)) if kind == "any" else v.both(result, v.either(v.negate(g), x))
+        return result
+    if kind == "only":
+        number = _fold("count", [(g, True) for g, _ in found], scope, span)
+        scope.require(v.equal(number, 1), f"expected exactly one, found {t.show(number)}", span)
+        result = found[-1][1] if found else 0
+        for g, x in reversed(found[:-1]):
+            result = v.choose(g, x, result)
+        return result
+    some: Value = False
+    result = 0
+    for g, x in found:
+        better = v.maximum(result, x) if kind == "max" else v.minimum(result, x)
+        result = v.choose(some, v.choose(g, better, result), x)
+        some = v.either(some, g)
+    scope.require(some, f"{kind} of nothing", span)
+    return result
+
+
+def _join(parts: list[Meaning]) -> Vec:
+    entries: dict[int, Value] = {}
+    length = 0
+    for part in parts:
+        if isinstance(part, Vec):
+            if part.rows:
+                raise Unsupported("a vector of an unknown row")
+            entries.update({length + k: x for k, x in part.entries.items()})
+            length += part.length
+        else:
+            length += 1
+            if isinstance(part, Term) or part != 0:
+                entries[length] = part
+    return Vec(entries, length)
+
+
+def _call(e: s.Call, scope: Scope) -> Meaning:
+    name = e.function
+    if name in scope.functions:
+        f = scope.functions[name]
+        if scope.calls >= MAX_CALLS:
+            raise Fault(f"{name} calls itself more than {MAX_CALLS} times deep", e.span)
+        arguments = {p: evaluate(a, scope) for p, a in zip(f.parameters, e.arguments, strict=True)}
+        return evaluate(f.body, replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}))
+    if name in scope.builtins:
+        return scope.builtins[name](scope, e)
+    if name in ("only", "count"):
+        assert isinstance(e.arguments[0], s.Name)
+        found = [(m.guard, m.words[0] if name == "only" else True) for m in scope.inbox or () if m.tag == e.arguments[0].name]
+        return _fold(name, found, scope, e.span)
+    arguments_ = [evaluate(a, scope) for a in e.arguments]
+    if name == "permutation":
+        return _permutation(arguments_[0])
+    if name in ("min", "max"):
+        result = arguments_[0]
+        for x in arguments_[1:]:
+            result = v.maximum(result, x) if name == "max" else v.minimum(result, x)
+        return result
+    if name == "bits":
+        if isinstance(arguments_[0], Term):
+            raise Unsupported("bits of an unknown number")
+        return int(arguments_[0]).bit_length()
+    if name in _ROUNDING:
+        return _ROUNDING[name](arguments_[0])
+    raise Fault(f"{name} is not a function", e.span)
+
+
+_ROUNDING = {"ceil": v.ceil, "floor": v.floor, "round": v.nearest}
+
+
+def _permutation(array: View) -> Value:
+    entries = array.entries
+    if isinstance(entries, ArraySymbol):
+        if entries.inverse is not None:
+            return True
+        if entries.size > 64:
+            raise Unsupported("permutation of a long unknown array")
+        entries = tuple(t.read(entries, k) for k in range(1, entries.size + 1))
+    assert isinstance(entries, tuple)
+    if not v.symbolic(*entries):
+        return sorted(entries) == list(range(1, len(entries) + 1))  # type: ignore[type-var]
+    result: Value = True
+    for i, a in enumerate(entries):
+        result = v.both(result, v.both(v.at_most(1, a), v.at_most(a, len(entries))))
+        for b in entries[:i]:
+            result = v.both(result, v.negate(v.equal(a, b)))
+    return result
