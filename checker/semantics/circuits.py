@@ -1,0 +1,250 @@
+"""What an attention circuit does (Defs. 2.1, 2.2): local functions, scores, hardmax averages, addition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from checker.language import syntax as s
+from checker.models.circuit import Circuit, Head, Layer
+from checker.models.protocol import held, words_of
+from checker.semantics import packets as pk
+from checker.semantics import values as v
+from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate
+from checker.semantics.machines import Effect, Sent, local_view, run_local
+from checker.semantics.terms import Term, Value
+from checker.semantics.values import Unsupported
+
+Rows = dict[int, Vec]
+
+
+@dataclass(slots=True)
+class RowState:
+    """What one row has at hand inside a layer."""
+
+    row: Vec
+    inbox: tuple[Message, ...] = ()
+    sent: tuple[Sent, ...] = ()
+    assigned: dict[tuple[str, int], Value] = field(default_factory=dict)
+
+
+def initial(c: Circuit, inputs: dict[str, Any]) -> Rows:
+    """X^0: input word w in coordinate 1 of row w."""
+    rows = {i: Vec({}, c.width) for i in c.rows}
+    for w, (name, k) in enumerate(words_of(c.inputs), 1):
+        value = View(name, inputs[name], 1, k).get(k)
+        if value != 0 or isinstance(value, Term):
+            rows[w] = Vec({1: value}, c.width)
+    return rows
+
+
+def functions_of(c: Circuit) -> dict[str, s.FunctionDefinition]:
+    return {f.name: f for f in c.functions}
+
+
+def inputs_read(c: Circuit, layer: Layer, i: int, row: Vec) -> dict[str, dict[int, Value]]:
+    """The input words that row i finds in its row."""
+    assert layer.local is not None
+    found: dict[str, dict[int, Value]] = {}
+    base = Scope({"self": i, "row": row}, functions_of(c))
+    for r in layer.local.reads:
+        if isinstance(r, s.ReadsInput):
+            low, high = evaluate(r.low, base), evaluate(r.high, base)
+            found[r.array] = {k: evaluate(r.value, base.bind(**{r.variable: k})) for k in range(int(low), int(high) + 1)}
+    return found
+
+
+def read_inbox(c: Circuit, layer: Layer, i: int, row: Vec) -> tuple[Message, ...]:
+    assert layer.local is not None
+    return tuple(m for r in layer.local.reads if isinstance(r, s.ReadsPackets) for m in pk.unpack(c, c.block(r.packets), i, row))
+
+
+def run_row(c: Circuit, layer: Layer, i: int, found: dict[str, dict[int, Value]], inbox: tuple[Message, ...],
+            conditions: list[Condition]) -> Effect:
+    """The local block of a layer on row i, from the input words and the inbox it has read."""
+    assert layer.local is not None
+    names: dict[str, Any] = {"self": i}
+    places: dict[str, range] = {}
+    for a in c.inputs:
+        words = found.get(a.name, {})
+        places[a.name] = range(min(words), max(words) + 1) if words else range(1, 1)
+        names[a.name] = local_view(a.name, words, places[a.name])
+    scope = Scope(names, functions_of(c), inbox=inbox, held=places, conditions=conditions)
+    writes = {st.array for st in _assigns(layer.local.body)}
+    outputs = {a.name: (a, held(c.outputs, a.name, i, _memory(c, layer))) for a in c.outputs if a.name in writes}
+    return run_local(layer.local.body, scope, c.messages, layer.local.high, outputs)
+
+
+def _memory(c: Circuit, layer: Layer) -> int:
+    """Output words a row may assign: the most that makes the packed output fit on the rows of the local block."""
+    assert layer.local is not None
+    readout = c.readouts[0]
+    match readout:
+        case s.Index("row", s.Binary("+", s.Binary("mod", _, s.Number(n)), s.Number(1))):
+            return int(n)
+    return 1
+
+
+def _assigns(body: tuple[s.Statement, ...]) -> list[s.Assign]:
+    found: list[s.Assign] = []
+    for st in body:
+        match st:
+            case s.Assign():
+                found.append(st)
+            case s.Choose(_, then, otherwise):
+                found += _assigns(then) + _assigns(otherwise)
+            case s.Repeat(_, inner):
+                found += _assigns(inner)
+    return found
+
+
+def locals_of(c: Circuit, layer: Layer, rows: Rows) -> dict[int, RowState]:
+    """Every row after the local block of a layer, on known numbers."""
+    states = {i: RowState(row) for i, row in rows.items()}
+    if layer.local is not None:
+        for i in range(layer.local.low, layer.local.high + 1):
+            inbox = read_inbox(c, layer, i, rows[i])
+            effect = run_row(c, layer, i, inputs_read(c, layer, i, rows[i]), inbox, [])
+            states[i] = RowState(rows[i], inbox, effect.sent, effect.assigned)
+    return states
+
+
+# ---- heads ----------------------------------------------------------------------------------
+
+
+def row_scope(c: Circuit, i: int, state: RowState) -> Scope:
+    """What queries, keys and values may refer to."""
+    names: dict[str, Meaning] = {"self": i, "row": state.row}
+    for a in c.outputs:
+        words = {k: x for (name, k), x in state.assigned.items() if name == a.name}
+        names[a.name] = View(a.name, words, min(words, default=1), max(words, default=0))
+    builtins = {**VECTORS, "packed": _packed(c, i, state), "destinations": _destinations(c, state)}
+    return Scope(names, functions_of(c), builtins=builtins)
+
+
+def _packed(c: Circuit, i: int, state: RowState) -> Callable[[Scope, s.Call], Vec]:
+    return lambda scope, e: pk.pack(c, c.block(e.arguments[0].name), i, state.sent)  # type: ignore[union-attr]
+
+
+def _destinations(c: Circuit, state: RowState) -> Callable[[Scope, s.Call], frozenset[int]]:
+    def of(scope: Scope, e: s.Call) -> frozenset[int]:
+        tags = c.block(e.arguments[0].name).tags  # type: ignore[union-attr]
+        return frozenset(int(m.destination) for m in state.sent if m.tag in tags)  # type: ignore[arg-type]
+    return of
+
+
+def _length(n: Value, e: s.Call) -> int:
+    if isinstance(n, Term) or n != int(n) or not 0 <= n <= 1_000_000:
+        raise Fault(f"a vector of {n} coordinates", e.span)
+    return int(n)
+
+
+def _dense(values: tuple[Any, ...]) -> Vec:
+    return Vec({k: v.whole(x) for k, x in enumerate(values, 1) if x != 0}, len(values))
+
+
+def _zeros(scope: Scope, e: s.Call) -> Vec:
+    return Vec({}, _length(evaluate(e.arguments[0], scope), e))
+
+
+def _unit(scope: Scope, e: s.Call) -> Vec:
+    k, x = _length(evaluate(e.arguments[0], scope), e), evaluate(e.arguments[1], scope)
+    if k < 1:
+        raise Fault(f"coordinate {k} of a vector", e.span)
+    return Vec({k: x} if isinstance(x, Term) or x != 0 else {}, k)
+
+
+def _family(make: Callable[..., tuple[Any, ...]]) -> Callable[[Scope, s.Call], Vec]:
+    def build(scope: Scope, e: s.Call) -> Vec:
+        first, length = evaluate(e.arguments[0], scope), _length(evaluate(e.arguments[1], scope), e)
+        if e.function.startswith("hadamard"):
+            places = first if isinstance(first, frozenset) else {first}
+            if length & (length - 1) or not all(1 <= d <= length for d in places):
+                raise Fault(f"{e.function} of {sorted(places)}: expected rows of a matrix of order {length}, a power of two", e.span)
+        try:
+            return _dense(make(first, length))
+        except ValueError as error:
+            raise Fault(str(error), e.span) from None
+    return build
+
+
+VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
+    "zeros": _zeros, "unit": _unit, "moment": _family(pk.moment), "moment_dual": _family(pk.moment_dual),
+    "hadamard": _family(pk.hadamard), "hadamard_dual": _family(pk.hadamard_dual),
+}
+
+
+def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
+    """The first case whose condition holds, as a vector of at most `width` coordinates; zero if there is none."""
+    for case in cases:
+        condition = True if case.condition is None else evaluate(case.condition, scope)
+        if isinstance(condition, Term):
+            raise Unsupported("a case that depends on data")
+        if condition:
+            found = evaluate(case.value, scope)
+            result = found if isinstance(found, Vec) else _dense((found,))
+            if result.length > width:
+                raise Fault(f"a vector of {result.length} coordinates: the width is {width}", case.span)
+            return result
+    return Vec({}, 0)
+
+
+def dot(query: Vec, key: Vec) -> Value:
+    total: Value = 0
+    small, large = (query, key) if len(query.entries) <= len(key.entries) else (key, query)
+    for k, x in small.entries.items():
+        if k in large.entries:
+            total = v.add(total, v.multiply(x, large.entries[k]))
+    return total
+
+
+def winners(query: Vec, keys: dict[int, Vec]) -> list[int]:
+    """The rows that hardmax attends to."""
+    scores = {j: dot(query, key) for j, key in keys.items()}
+    if v.symbolic(*scores.values()):
+        raise Unsupported("scores that depend on data")
+    top = max(scores.values())  # type: ignore[type-var]
+    return [j for j, x in scores.items() if x == top]
+
+
+def attend(c: Circuit, head: Head, states: dict[int, RowState]) -> Rows:
+    """The output of one head on every row: the average of the values it attends to."""
+    scopes = {i: row_scope(c, i, state) for i, state in states.items()}
+    keys = {j: select(head.key, scope, c.width) for j, scope in scopes.items()}
+    values = {j: select(head.value, scope, c.width) for j, scope in scopes.items()}
+    out: Rows = {}
+    for i, scope in scopes.items():
+        chosen = winners(select(head.query, scope, c.width), keys)
+        total = Vec({}, c.width)
+        for j in chosen:
+            if values[j].entries or values[j].rows:
+                total = total.plus(values[j], Fraction(1, len(chosen)))
+        out[i] = total
+    return out
+
+
+def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
+    """X^l from X^(l-1)."""
+    states = locals_of(c, layer, rows)
+    result = rows
+    for head in layer.heads:
+        out = attend(c, head, states)
+        result = {i: row.plus(out[i]) for i, row in result.items()}
+    return result
+
+
+def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:
+    """psi: the output words, each off its row."""
+    readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
+    return {(name, k): evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
+            for w, (name, k) in enumerate(words_of(c.outputs), 1)}
+
+
+def run(c: Circuit, inputs: dict[str, Any]) -> tuple[list[Rows], dict[tuple[str, int], Value]]:
+    """All residual streams X^0..X^L and the output words. Raises `Fault`."""
+    streams = [initial(c, inputs)]
+    for layer in c.layers:
+        streams.append(apply_layer(c, layer, streams[-1]))
+    return streams, read_out(c, streams[-1])
