@@ -9,7 +9,7 @@ from typing import Any
 
 from checker.language import syntax as s
 from checker.models.circuit import Circuit, Head, Layer
-from checker.models.protocol import held, words_of
+from checker.models.protocol import words_of
 from checker.semantics import packets as pk
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate
@@ -72,32 +72,8 @@ def run_row(c: Circuit, layer: Layer, i: int, found: dict[str, dict[int, Value]]
         places[a.name] = range(min(words), max(words) + 1) if words else range(1, 1)
         names[a.name] = local_view(a.name, words, places[a.name])
     scope = Scope(names, functions_of(c), inbox=inbox, held=places, conditions=conditions)
-    writes = {st.array for st in _assigns(layer.local.body)}
-    outputs = {a.name: (a, held(c.outputs, a.name, i, _memory(c, layer))) for a in c.outputs if a.name in writes}
-    return run_local(layer.local.body, scope, c.messages, layer.local.high, outputs)
-
-
-def _memory(c: Circuit, layer: Layer) -> int:
-    """Output words a row may assign: the most that makes the packed output fit on the rows of the local block."""
-    assert layer.local is not None
-    readout = c.readouts[0]
-    match readout:
-        case s.Index("row", s.Binary("+", s.Binary("mod", _, s.Number(n)), s.Number(1))):
-            return int(n)
-    return 1
-
-
-def _assigns(body: tuple[s.Statement, ...]) -> list[s.Assign]:
-    found: list[s.Assign] = []
-    for st in body:
-        match st:
-            case s.Assign():
-                found.append(st)
-            case s.Choose(_, then, otherwise):
-                found += _assigns(then) + _assigns(otherwise)
-            case s.Repeat(_, inner):
-                found += _assigns(inner)
-    return found
+    outputs = {a.name: (a, range(1, a.size + 1)) for a in c.outputs}
+    return run_local(layer.local.body, scope, c.messages, layer.local.high, outputs, complete=False)
 
 
 def locals_of(c: Circuit, layer: Layer, rows: Rows) -> dict[int, RowState]:

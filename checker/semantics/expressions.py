@@ -63,6 +63,8 @@ class View:
         if isinstance(self.entries, dict):
             if isinstance(index, Term):
                 raise Unsupported(f"{self.name} at an unknown index")
+            if index not in self.entries:
+                raise Fault(f"{self.name}[{index}] has no value here")
             return self.entries[int(index)]
         if not isinstance(index, Term):
             return self.entries[int(index) - 1]

@@ -70,6 +70,8 @@ class _Run:
         index, value = evaluate(st.index, scope), evaluate(st.value, scope)
         if isinstance(index, Term):
             raise Unsupported("an output word at an unknown index")
+        if st.array not in self.outputs:
+            raise Fault(f"{st.array} is not an output that can be assigned here", st.span)
         array, place = self.outputs[st.array]
         scope.require(index in place, f"{st.array}[{index}] does not lie on this machine", st.span)
         check_range(value, array.low, array.high, st.array, st, scope)
@@ -85,14 +87,16 @@ def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, s
 
 
 def run_local(body: tuple[s.Statement, ...], scope: Scope, messages: tuple[MessageType, ...], machines: int,
-              outputs: dict[str, tuple[Array, range]] | None = None) -> Effect:
-    """Run a local function. `outputs`: each output array and the indices that lie on this machine; all must be assigned."""
+              outputs: dict[str, tuple[Array, range]] | None = None, complete: bool = True) -> Effect:
+    """Run a local function. `outputs`: each output array and the indices that it may assign (all of them if `complete`)."""
     run = _Run(messages, machines, outputs or {})
     run.block(body, scope)
     assigned: dict[tuple[str, int], Value] = {}
     for name, (_, place) in (outputs or {}).items():
         for k in place:
             writes = run.assigned.get((name, k), [])
+            if not writes and not complete:
+                continue
             number: Value = 0
             value: Value = writes[-1][1] if writes else 0
             for guard, _value in writes:
