@@ -1,0 +1,122 @@
+"""What can be proved, as data. Equal judgements have equal digests, so they are proved once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from checker.language import syntax as s
+from checker.language.printer import expression
+from checker.models.circuit import Circuit, Selector
+from checker.models.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """For every input: every operation of the run is defined, no machine sends or receives (and so holds) more than s
+    words in a round, every `keeps` holds, every output word is assigned once (Def. 2.3)."""
+
+    protocol: Protocol
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name} fits in {self.protocol.memory} words a machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Computes:
+    """For every input, the equation holds between inputs and outputs."""
+
+    subject: Protocol | Circuit
+    equation: s.Expr
+    each: tuple[str, int, int] | None
+
+    def __str__(self) -> str:
+        tail = "" if self.each is None else f" for {self.each[0]} in {self.each[1]}..{self.each[2]}"
+        return f"{self.subject.name} computes {expression(self.equation)}{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selects:
+    """In any `b` of the first `rows` rows, each row has a 1 where the others have 0 (Fact B.2)."""
+
+    selector: Selector
+    rows: int
+    b: int
+
+    def __str__(self) -> str:
+        name = self.selector.name
+        arguments = f"({', '.join(map(str, self.selector.arguments))})" if self.selector.arguments else ""
+        return f"{name}{arguments} selects any {self.b} of {self.rows} rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Propagates:
+    """Row i in 1..q attends exactly to the rows that send to it, and if there are none to rows that send nothing (Prop. B.1).
+
+    `circuit` is stripped to one layer with the one head and its packets.
+    """
+
+    circuit: Circuit
+
+    def __str__(self) -> str:
+        p = self.circuit.packets[0]
+        return f"queries and keys of {p.name}: {p.machines} machines, sets of at most {p.messages}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivers:
+    """For every valid routing, reading the packets after the head gives each machine exactly what was sent to it (Lemma 3.2)."""
+
+    circuit: Circuit
+
+    def __str__(self) -> str:
+        p, c = self.circuit.packets[0], self.circuit
+        return (f"{p.name} delivers every routing of {p.machines} machines with at most {p.messages} messages"
+                f" of at most {c.longest(p)} words a machine")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStep:
+    """Layer `layer` (0-based) of the circuit does what it must.
+
+    Layer 0 brings every machine its input words. Layer r = 1..R-1: from every residual stream whose rows 1..q read as
+    MachineIn^(r), the rows read as MachineIn^(r+1) afterwards. Layer R: the rows of the output tokens hold the output.
+    """
+
+    circuit: Circuit
+    protocol: Protocol
+    layer: int
+
+    def __str__(self) -> str:
+        name = self.circuit.layers[self.layer].name if self.layer < len(self.circuit.layers) else "?"
+        return f"layer {self.layer + 1} ({name}) of {self.circuit.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulates:
+    """For every input, the circuit's output is the protocol's (Theorem 3.1), on the exact rung."""
+
+    circuit: Circuit
+    protocol: Protocol
+
+    def __str__(self) -> str:
+        return f"{self.circuit.name} simulates {self.protocol.name} at exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A comparison of sizes, counted on the models."""
+
+    condition: s.Expr
+    values: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        return f"{expression(self.condition)} with {', '.join(f'{k} = {v}' for k, v in self.values)}"
+
+
+Judgement = Fits | Computes | Selects | Propagates | Delivers | LayerStep | Simulates | Counts
+
+
+def digest(judgement: Judgement) -> str:
+    """A name for the content: `repr` shows every field but places in the text."""
+    return sha256(repr(judgement).encode()).hexdigest()

@@ -1,0 +1,227 @@
+"""A run of an attention circuit, row by row and layer by layer (Defs. 2.1, 2.2), with packets as in Lemma 3.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from checker.kernel.replay.expressions import (
+    Fault, LocalRun, Message, Number, Scope, State, Value, Vector, Words, by_name, deep_recursion, in_order, integer, nearest,
+    number, truth, vector, word_in)
+from checker.language import syntax as s
+from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
+from checker.models.protocol import words_of
+
+Row = dict[int, Fraction]  # coordinate (from 1) -> nonzero value
+Mail = dict[int, tuple[Message, ...]]
+
+
+@dataclass(frozen=True)
+class CircuitRun:
+    """`rows[l]` is X^l; `inboxes[l]` (l from 0) what the rows read in the local function of layer l, {} without packets."""
+
+    rows: tuple[dict[int, Row], ...]
+    inboxes: tuple[Mail, ...]
+    outputs: dict[str, tuple[int, ...]]
+    fault: Fault | None
+
+
+# ---- packets (Lemma 3.2) ------------------------------------------------------------------------
+
+
+def selector_columns(selector: Selector, row: int) -> set[int]:
+    """The columns (from 1) in which row `row` (from 1) of the matrix has a 1; a missing row has none."""
+    if selector.name == "table":
+        text = selector.rows[row - 1] if 1 <= row <= len(selector.rows) else ""
+        return {j for j, bit in enumerate(text, 1) if bit == "1"}
+    if selector.name == "identity":
+        return {row} if 1 <= row <= selector.arguments[0] else set()
+    r, k, points = selector.arguments  # kautz_singleton
+    if not 1 <= row <= r**k:
+        return set()
+    digits = [(row - 1) // r**i % r for i in range(k)]
+    return {x * r + sum(a * x**i for i, a in enumerate(digits)) % r + 1 for x in range(points)}
+
+
+def selector_width(selector: Selector) -> int:
+    """d, the number of columns."""
+    if selector.name == "table":
+        return max((len(row) for row in selector.rows), default=0)
+    return selector.arguments[0] if selector.name == "identity" else selector.arguments[0] * selector.arguments[2]
+
+
+def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
+    """Packet j is the only message sent in p whose row has a 1 in column j; it is zero if there is not exactly one."""
+    count: dict[int, int] = {}
+    carried: list[tuple[Message, set[int]]] = []
+    for m in sent:
+        if m.tag in p.tags:
+            k = count[m.destination] = count.get(m.destination, 0) + 1
+            row = ((m.source - 1) * p.machines + m.destination - 1) * p.messages + k
+            carried.append((replace(m, number=k), selector_columns(p.selector, row)))
+    result: list[Number] = []
+    for j in range(1, selector_width(p.selector) + 1):
+        alone = [m for m, columns in carried if j in columns]
+        if len(alone) == 1:
+            m = alone[0]
+            result += [*m.words, *[0] * (c.longest(p) - len(m.words)), p.tags.index(m.tag) + 1, m.source, m.destination, m.number, 1]
+        else:
+            result += [0] * c.packet_width(p)
+    return tuple(result)
+
+
+def read_packets(c: Circuit, p: Packets, i: int, row: Row) -> list[Message]:
+    """`reads P` at row i: scale the clean packets, round them, and keep those for i that are messages."""
+    width = c.packet_width(p)
+    starts = [p.at + j * width for j in range(selector_width(p.selector))]
+    packets = [[row.get(start + o, Fraction(0)) for o in range(width)] for start in starts]
+    heard = [packet[-1] for packet in packets if packet[-1] > p.heard]
+    if not heard:
+        return []
+    if min(heard) == 0:
+        raise Fault(f"1 / 0: a packet of {p.name} has weight 0 and that is above {p.heard}")
+    scale = nearest(1 / min(heard))
+    inbox: dict[tuple[int, int, int], Message] = {}
+    for packet in packets:
+        if nearest(scale * packet[-1]) != 1:
+            continue
+        *padded, kind, source, destination, k, _ = [nearest(scale * v) for v in packet]
+        if destination != i or not 1 <= kind <= len(p.tags):
+            continue
+        ranges = c.message(p.tags[kind - 1]).words
+        words = tuple(padded[: len(ranges)])
+        if all(low <= w <= high for w, (low, high) in zip(words, ranges, strict=True)):
+            inbox.setdefault((kind, source, k), Message(p.tags[kind - 1], words, source, destination, k))
+    return list(inbox.values())
+
+
+# ---- layers (Defs. 2.1, 2.2) ----------------------------------------------------------------------
+
+
+class _Run:
+    """X^0, ..., X^L and what the local functions read: the state of one run."""
+
+    def __init__(self, c: Circuit, words: dict[str, tuple[int, ...]]) -> None:
+        self.c, self.words, self.functions = c, words, by_name(c.functions)
+        self.rows: list[dict[int, Row]] = []
+        self.inboxes: list[Mail] = []
+        self.outputs: dict[str, list[int]] = {a.name: [] for a in c.outputs}
+
+    def scope(self, i: int) -> Scope:
+        """`self` and `row` at row i of the last X."""
+        x = self.rows[-1][i]
+        return Scope(self.functions, {"self": i, "row": tuple(x.get(k, 0) for k in range(1, self.c.width + 1))})
+
+    def start(self) -> None:
+        """X^0: coordinate 1 of row w holds input word w, all else is 0."""
+        self.rows.append({i: {} for i in self.c.rows})
+        for w, (name, k) in enumerate(words_of(self.c.inputs), 1):
+            if w not in self.rows[0]:
+                raise Fault(f"there is no row {w} for {name}[{k}]", place="the input")
+            self.rows[0][w] = sparse((self.words[name][k - 1],))
+
+    def local(self, local: Local, i: int) -> LocalRun:
+        """The local function at row i: it knows `self`, the input words it reads and its inbox."""
+        c, scope = self.c, self.scope(i)
+        values: dict[str, Value] = {"self": i}
+        held: dict[str, list[int]] = {}
+        inbox: list[Message] = []
+        for read in local.reads:
+            if isinstance(read, s.ReadsPackets):
+                inbox += read_packets(c, c.block(read.packets), i, self.rows[-1][i])
+                self.inboxes[-1][i] = in_order(inbox)
+                continue
+            array = next(a for a in c.inputs if a.name == read.array)
+            known: dict[int, int] = {}
+            for k in range(integer(read.low, scope), integer(read.high, scope) + 1):
+                if not 1 <= k <= array.size:
+                    raise Fault(f"expected an index of {array.name} in 1..{array.size}, found {k}", read.span)
+                known[k] = word_in(number(read.value, scope.bind({read.variable: k})), array.low, array.high, read.span)
+            values[array.name], held[array.name] = Words(array.name, array.size, known), list(known)
+        machines = {m.tag: min((p.machines for p in c.packets if m.tag in p.tags), default=c.tokens + c.blank) for m in c.messages}
+        run = LocalRun({m.tag: m for m in c.messages}, machines, {a.name: a for a in c.outputs},
+                       {a.name: range(1, a.size + 1) for a in c.outputs})
+        run.run(local.body, Scope(self.functions, values, State(in_order(inbox), held)))
+        return run
+
+    def for_heads(self, local: Local | None, i: int) -> Scope:
+        """What the heads see at row i: `self`, `row`, and what the row's local function sent and assigned."""
+        run = self.local(local, i) if local is not None and local.low <= i <= local.high else LocalRun({}, {}, {}, {})
+        outputs = {a.name: Words(a.name, a.size, run.assigned.get(a.name, {})) for a in self.c.outputs}
+        return replace(self.scope(i).bind(outputs), packed={p.name: packed(self.c, p, run.sent) for p in self.c.packets},
+                       destinations={p.name: frozenset(m.destination for m in run.sent if m.tag in p.tags) for p in self.c.packets})
+
+    def layer(self, index: int, layer: Layer) -> None:
+        """X^l = X^(l-1) + the outputs of the heads, all of which see X^(l-1)."""
+        self.inboxes.append({})
+        scopes: dict[int, Scope] = {}
+        i, place = 0, f"layer {index + 1} ({layer.name})"
+        try:
+            for i in self.c.rows:
+                scopes[i] = self.for_heads(layer.local, i)
+            after = {i: dict(row) for i, row in self.rows[-1].items()}
+            for head in layer.heads:
+                place = f"layer {index + 1} ({layer.name}), head {head.name}"
+                vectors = {}
+                for i in self.c.rows:
+                    vectors[i] = (self.first(head.query, scopes[i]), self.first(head.key, scopes[i]), self.first(head.value, scopes[i]))
+                for i, output in attend(vectors).items():
+                    after[i] = {k: v for k in after[i] | output if (v := after[i].get(k, Fraction(0)) + output.get(k, 0)) != 0}
+        except Fault as fault:
+            fault.place = f"row {i} in {place}"
+            raise
+        self.rows.append(after)
+
+    def first(self, cases: tuple[s.Case, ...], scope: Scope) -> Row:
+        """The first case whose condition holds; the zero vector if there is none."""
+        for case in cases:
+            if case.condition is None or truth(case.condition, scope):
+                value = vector(case.value, scope)
+                if len(value) > self.c.width:
+                    raise Fault(f"expected at most {self.c.width} coordinates, found {len(value)}", case.span)
+                return sparse(value)
+        return {}
+
+    def finish(self) -> None:
+        """Output word w is its array's readout at row w."""
+        arrays = {a.name: (a, readout) for a, readout in zip(self.c.outputs, self.c.readouts, strict=True)}
+        for w, (name, k) in enumerate(words_of(self.c.outputs), 1):
+            array, readout = arrays[name]
+            try:
+                if w not in self.rows[-1]:
+                    raise Fault(f"there is no row {w} for {name}[{k}]")
+                self.outputs[name].append(word_in(number(readout, self.scope(w)), array.low, array.high, readout.span))
+            except Fault as fault:
+                fault.place = f"row {w} in the output"
+                raise
+
+
+def sparse(v: Vector) -> Row:
+    return {k: Fraction(x) for k, x in enumerate(v, 1) if x != 0}
+
+
+def attend(vectors: dict[int, tuple[Row, Row, Row]]) -> dict[int, Row]:
+    """Hardmax attention (Def. 2.1): row i averages the values of the rows whose score <query_i, key_j> is the largest."""
+    result: dict[int, Row] = {}
+    for i, (query, _, _) in vectors.items():
+        scores = {j: sum((q * key.get(k, 0) for k, q in query.items()), Fraction(0)) for j, (_, key, _) in vectors.items()}
+        best = max(scores.values())
+        values = [vectors[j][2] for j, score in scores.items() if score == best]
+        coordinates = {k for value in values for k in value}
+        result[i] = {k: sum((value.get(k, Fraction(0)) for value in values), Fraction(0)) / len(values) for k in coordinates}
+    return result
+
+
+@deep_recursion()
+def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]]) -> CircuitRun:
+    """The run of c on these input words, up to its first fault."""
+    run, fault = _Run(c, words), None
+    try:
+        run.start()
+        for index, layer in enumerate(c.layers):
+            run.layer(index, layer)
+        run.finish()
+    except Fault as found:
+        fault = found
+    outputs = {a.name: tuple(run.outputs[a.name]) for a in c.outputs if len(run.outputs[a.name]) == a.size}
+    return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault)

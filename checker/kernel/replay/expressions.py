@@ -1,0 +1,489 @@
+"""Expressions and local functions, read off the reference page one construct at a time (Defs. 2.1-2.3).
+
+Arithmetic is exact. Everything is evaluated eagerly except the untaken branch of `if`, the right side of a
+decided `and`/`or`, and the body of a comprehension where its condition fails. A function sees its parameters only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil, floor
+
+from checker.language import syntax as s
+from checker.language.diagnostics import NOWHERE, Span
+from checker.models.protocol import Array, MessageType
+
+MAX_CALLS = 2_000
+MAX_FRAMES = 2_000_000
+
+
+class Fault(Exception):
+    """Something has no value. `place` says which machine or row in which round or layer; the caller fills it in."""
+
+    def __init__(self, message: str, span: Span = NOWHERE, place: str = "") -> None:
+        super().__init__(message)
+        self.message, self.span, self.place = message, span, place
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Room for MAX_CALLS nested calls of deep bodies. (Here Python calls Python only, which needs no C stack.)"""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, MAX_FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@dataclass(frozen=True)
+class Message:
+    """`number` k: it is the k-th message of a packet block from this source to this destination (0 in protocols)."""
+
+    tag: str
+    words: tuple[int, ...]
+    source: int
+    destination: int
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Words:
+    """An array, or the part of it that is known here."""
+
+    name: str
+    size: int
+    known: Mapping[int, int]
+
+
+Number = int | Fraction
+Vector = tuple[Number, ...]
+Value = bool | int | Fraction | Vector | Words | frozenset[int]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a machine knows beside its number: its inbox, and which indices of each array lie on it."""
+
+    inbox: tuple[Message, ...]
+    held: Mapping[str, Collection[int]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What names mean here. `states` is for `e at m`; `packed` and `destinations` are for the heads of a circuit."""
+
+    functions: Mapping[str, s.FunctionDefinition]
+    values: Mapping[str, Value]
+    state: State | None = None
+    states: Mapping[int, State] = field(default_factory=dict)
+    packed: Mapping[str, Vector] = field(default_factory=dict)
+    destinations: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    calls: int = 0
+
+    def bind(self, values: Mapping[str, Value]) -> Scope:
+        return replace(self, values={**self.values, **values})
+
+
+def by_name(functions: tuple[s.FunctionDefinition, ...]) -> dict[str, s.FunctionDefinition]:
+    return {f.name: f for f in functions}
+
+
+def in_order(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """An inbox is a multiset; this is the one order in which we list it."""
+    return tuple(sorted(messages, key=lambda m: (m.source, m.tag, m.words, m.number)))
+
+
+def whole(arrays: tuple[Array, ...], words: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:
+    """Whole arrays, as `requires` and `keeps` see them."""
+    return {a.name: Words(a.name, a.size, dict(enumerate(words[a.name], 1))) for a in arrays}
+
+
+# ---- values of one kind -----------------------------------------------------------------------
+
+
+def _normal(value: Number) -> Number:
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def _as_number(value: Value, span: Span) -> Number:
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise Fault(f"expected a number, found {_kind(value)}", span)
+    return _normal(value)
+
+
+def _as_vector(value: Value, span: Span) -> Vector:
+    return value if isinstance(value, tuple) else (_as_number(value, span),)
+
+
+def _kind(value: Value) -> str:
+    kinds = {bool: "a truth value", tuple: "a vector", Words: "an array", frozenset: "a set"}
+    return kinds.get(type(value), "a number")
+
+
+def number(e: s.Expr, scope: Scope) -> Number:
+    return _as_number(evaluate(e, scope), e.span)
+
+
+def integer(e: s.Expr, scope: Scope) -> int:
+    value = number(e, scope)
+    if not isinstance(value, int):
+        raise Fault(f"expected an integer, found {value}", e.span)
+    return value
+
+
+def natural(e: s.Expr, scope: Scope) -> int:
+    value = integer(e, scope)
+    if value < 0:
+        raise Fault(f"expected a natural number, found {value}", e.span)
+    return value
+
+
+def truth(e: s.Expr, scope: Scope) -> bool:
+    value = evaluate(e, scope)
+    if not isinstance(value, bool):
+        raise Fault(f"expected a condition, found {_kind(value)}", e.span)
+    return value
+
+
+def vector(e: s.Expr, scope: Scope) -> Vector:
+    """A number counts as a vector of one coordinate."""
+    return _as_vector(evaluate(e, scope), e.span)
+
+
+# ---- expressions ------------------------------------------------------------------------------
+
+
+def evaluate(e: s.Expr, scope: Scope) -> Value:
+    """The value of an expression, or a `Fault` when it has none."""
+    match e:
+        case s.Number(value):
+            return _normal(value)
+        case s.Name(name):
+            return _name(name, scope, e.span)
+        case s.Index(array, index):
+            return _entry(_name(array, scope, e.span), integer(index, scope), e)
+        case s.Call():
+            return _call(e, scope)
+        case s.Unary("not", operand):
+            return not truth(operand, scope)
+        case s.Unary(_, operand):
+            inner = evaluate(operand, scope)
+            return tuple([-v for v in inner]) if isinstance(inner, tuple) else -_as_number(inner, e.span)
+        case s.Binary("and", left, right):
+            return truth(left, scope) and truth(right, scope)
+        case s.Binary("or", left, right):
+            return truth(left, scope) or truth(right, scope)
+        case s.Binary("==" | "!=" as operator, left, right):
+            a, b = evaluate(left, scope), evaluate(right, scope)
+            if _kind(a) != _kind(b):
+                raise Fault(f"expected two values of one kind, found {_kind(a)} and {_kind(b)}", e.span)
+            return (a == b) == (operator == "==")
+        case s.Binary(operator, left, right):
+            return _arithmetic(operator, number(left, scope), number(right, scope), e.span)
+        case s.Conditional(condition, then, otherwise):
+            return evaluate(then if truth(condition, scope) else otherwise, scope)
+        case s.Member(element, low, high):
+            return number(low, scope) <= number(element, scope) <= number(high, scope)
+        case s.Reduce():
+            return _reduce(e, scope)
+        case s.At(inner_, machine):
+            m = integer(machine, scope)
+            if m not in scope.states:
+                raise Fault(f"there is no machine {m} here", e.span)
+            return evaluate(inner_, replace(scope.bind({"self": m}), state=scope.states[m]))
+        case s.Vector(items):
+            return _join([vector(item, scope) for item in items])
+
+
+def _join(vectors: list[Vector]) -> Vector:
+    return tuple([v for part in vectors for v in part])
+
+
+def _name(name: str, scope: Scope, span: Span) -> Value:
+    if name in scope.values:
+        return scope.values[name]
+    if name in scope.functions and not scope.functions[name].parameters:
+        return _call(s.Call(name, (), span=span), scope)
+    raise Fault(f"`{name}` has no value here", span)
+
+
+def _entry(array: Value, k: int, e: s.Index) -> Value:
+    if isinstance(array, Words):
+        if not 1 <= k <= array.size:
+            raise Fault(f"expected an index of {e.array} in 1..{array.size}, found {k}", e.span)
+        if k not in array.known:
+            raise Fault(f"{e.array}[{k}] is not known here", e.span)
+        return array.known[k]
+    if isinstance(array, tuple) and 1 <= k <= len(array):
+        return array[k - 1]
+    raise Fault(f"{e.array}[{k}] has no value", e.span)
+
+
+def _arithmetic(operator: str, a: Number, b: Number, span: Span) -> Value:
+    match operator:
+        case "+":
+            return _normal(a + b)
+        case "-":
+            return _normal(a - b)
+        case "*":
+            return _normal(a * b)
+        case "<":
+            return a < b
+        case "<=":
+            return a <= b
+        case ">":
+            return a > b
+        case ">=":
+            return a >= b
+        case "/" if b != 0:
+            return _normal(Fraction(a) / b)
+        case "div" if b > 0:
+            return floor(Fraction(a) / b)
+        case "mod" if b > 0:
+            return _normal(a - b * floor(Fraction(a) / b))
+        case "^" if isinstance(b, int) and b >= 0:
+            return _normal(Fraction(a) ** b)
+    raise Fault(f"{a} {operator} {b} has no value", span)
+
+
+def _inbox(scope: Scope, tag: str, span: Span) -> list[Message]:
+    if scope.state is None:
+        raise Fault("there is no inbox here", span)
+    return [m for m in scope.state.inbox if m.tag == tag]
+
+
+def bindings(binder: s.Binder, scope: Scope) -> list[dict[str, Value]]:
+    """What a binder binds, in order."""
+    match binder:
+        case s.OverRange(variable, low, high):
+            return [{variable: k} for k in range(integer(low, scope), integer(high, scope) + 1)]
+        case s.OverHeld(variable, array):
+            if scope.state is None or array not in scope.state.held:
+                raise Fault(f"held({array}) has no value here", binder.span)
+            return [{variable: k} for k in scope.state.held[array]]
+        case s.OverInbox(tag, variables, source):
+            bound: list[dict[str, Value]] = []
+            for m in _inbox(scope, tag, binder.span):
+                if len(m.words) != len(variables):
+                    raise Fault(f"expected {len(m.words)} names for the words of {tag}, found {len(variables)}", binder.span)
+                bound.append({**dict(zip(variables, m.words, strict=True)), **({source: m.source} if source else {})})
+            return bound
+
+
+def _reduce(e: s.Reduce, scope: Scope) -> Value:
+    """Every body whose condition holds is evaluated, so the order of an inbox cannot be observed."""
+    inner = [scope.bind(values) for values in bindings(e.binder, scope)]
+    if e.condition is not None:
+        condition = e.condition
+        inner = [i for i in inner if truth(condition, i)]
+    if e.kind in ("any", "all", "count"):
+        truths = [truth(e.body, i) for i in inner]
+        return any(truths) if e.kind == "any" else all(truths) if e.kind == "all" else truths.count(True)
+    if e.kind == "vector":
+        return _join([vector(e.body, i) for i in inner])
+    if e.kind == "only":
+        if len(inner) != 1:
+            raise Fault(f"`only` expects exactly one, found {len(inner)}", e.span)
+        return evaluate(e.body, inner[0])
+    numbers = [number(e.body, i) for i in inner]
+    if e.kind == "sum":
+        return _normal(sum(numbers))
+    if not numbers:
+        raise Fault(f"`{e.kind}` of nothing has no value", e.span)
+    return min(numbers) if e.kind == "min" else max(numbers)
+
+
+def _call(e: s.Call, scope: Scope) -> Value:
+    name, arguments = e.function, e.arguments
+    if name in ("only", "count", "packed", "destinations"):
+        return _call_by_name(e, scope)
+    if name in ("min", "max") and arguments:
+        numbers = [number(a, scope) for a in arguments]
+        return min(numbers) if name == "min" else max(numbers)
+    if (name, len(arguments)) in BUILTINS:
+        return _builtin(e, scope)
+    function = scope.functions.get(name)
+    if function is None or len(function.parameters) != len(arguments):
+        raise Fault(f"there is no function `{name}` of {len(arguments)} arguments", e.span)
+    if scope.calls >= MAX_CALLS:
+        raise Fault(f"more than {MAX_CALLS} nested calls", e.span)
+    given = dict(zip(function.parameters, [evaluate(a, scope) for a in arguments], strict=True))
+    return evaluate(function.body, Scope(scope.functions, given, calls=scope.calls + 1))
+
+
+def _call_by_name(e: s.Call, scope: Scope) -> Value:
+    """`only(tag)`, `count(tag)`, `packed(P)`, `destinations(P)`: the argument is not a value."""
+    if len(e.arguments) != 1 or not isinstance(argument := e.arguments[0], s.Name):
+        raise Fault(f"`{e.function}` expects one name", e.span)
+    if e.function in ("only", "count"):
+        messages = _inbox(scope, argument.name, e.span)
+        if e.function == "count":
+            return len(messages)
+        if len(messages) != 1 or len(messages[0].words) != 1:
+            raise Fault(f"only({argument.name}) expects one message of one word, found {len(messages)} messages", e.span)
+        return messages[0].words[0]
+    table: Mapping[str, Value] = scope.packed if e.function == "packed" else scope.destinations
+    if argument.name not in table:
+        raise Fault(f"{e.function}({argument.name}) has no value here", e.span)
+    return table[argument.name]
+
+
+BUILTINS = {("ceil", 1), ("floor", 1), ("round", 1), ("bits", 1), ("permutation", 1), ("zeros", 1), ("unit", 2), ("moment", 2),
+            ("hadamard", 2), ("moment_dual", 2), ("hadamard_dual", 2)}
+
+
+def _builtin(e: s.Call, scope: Scope) -> Value:
+    first, last = e.arguments[0], e.arguments[-1]
+    match e.function:
+        case "ceil":
+            return ceil(number(first, scope))
+        case "floor":
+            return floor(number(first, scope))
+        case "round":
+            return nearest(number(first, scope))
+        case "bits":
+            return natural(first, scope).bit_length()
+        case "zeros":
+            return (0,) * natural(first, scope)
+        case "permutation":
+            array = evaluate(first, scope)
+            if not isinstance(array, Words):
+                raise Fault(f"expected an array, found {_kind(array)}", first.span)
+            if len(array.known) != array.size:
+                raise Fault(f"not all of {array.name} is known here", first.span)
+            return sorted(array.known.values()) == list(range(1, array.size + 1))
+        case "unit":
+            k, value = natural(first, scope), number(last, scope)
+            if k == 0:
+                raise Fault("there is no coordinate 0", first.span)
+            return (0,) * (k - 1) + (value,)
+        case "moment":
+            t = Fraction(number(first, scope))
+            return tuple([_normal(t**j) for j in range(natural(last, scope))])
+        case "hadamard":
+            return _hadamard(integer(first, scope), natural(last, scope), e.span)
+    members, k = evaluate(first, scope), natural(last, scope)
+    if not isinstance(members, frozenset):
+        raise Fault(f"expected a set, found {_kind(members)}", first.span)
+    if e.function == "moment_dual":
+        return _moment_dual(members, k, e.span)
+    rows = [_hadamard(d, k, e.span) for d in sorted(members)]
+    return tuple([sum([row[j] for row in rows]) for j in range(k)])
+
+
+def nearest(z: Number) -> int:
+    """round(z) = floor(z + 1/2)."""
+    return floor(z + Fraction(1, 2))
+
+
+def _hadamard(t: int, k: int, span: Span) -> tuple[int, ...]:
+    """Row t of the Sylvester matrix of order k: entry j is (-1)^popcount((t-1) & (j-1))."""
+    if k.bit_count() != 1 or not 1 <= t <= k:
+        raise Fault(f"hadamard({t}, {k}) has no value", span)
+    return tuple([(-1) ** ((t - 1) & (j - 1)).bit_count() for j in range(1, k + 1)])
+
+
+def _moment_dual(members: frozenset[int], k: int, span: Span) -> Vector:
+    """The k coefficients of 1 - 1/2 * product of (z - d)^2 over the members d, constant first."""
+    product = [1]
+    for d in [d for d in members for _ in range(2)]:
+        product = [low - d * same for low, same in zip([0, *product], [*product, 0], strict=True)]
+    if len(product) > k:
+        raise Fault(f"moment_dual of {len(members)} numbers has {len(product)} coefficients, not {k}", span)
+    product += [0] * (k - len(product))
+    return tuple([_normal((1 if j == 0 else 0) - Fraction(a, 2)) for j, a in enumerate(product)])
+
+
+# ---- local functions --------------------------------------------------------------------------
+
+
+@dataclass
+class LocalRun:
+    """One run of a local function (Def. 2.3): what it may send and assign, and what it has sent and assigned so far."""
+
+    types: Mapping[str, MessageType]  # the messages it may send
+    machines: Mapping[str, int]  # a message of each tag goes to one of 1..machines[tag]
+    outputs: Mapping[str, Array]  # the arrays it may assign
+    here: Mapping[str, Collection[int]]  # the indices of each of them that lie here
+    sent: list[Message] = field(default_factory=list)
+    assigned: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def run(self, body: tuple[s.Statement, ...], scope: Scope) -> None:
+        """A `let` is known until the end of its block."""
+        for statement in body:
+            match statement:
+                case s.Let(name, value):
+                    scope = scope.bind({name: evaluate(value, scope)})
+                case s.Choose(condition, then, otherwise):
+                    self.run(then if truth(condition, scope) else otherwise, scope)
+                case s.Repeat(binder, inner):
+                    for values in bindings(binder, scope):
+                        self.run(inner, scope.bind(values))
+                case s.Send():
+                    self._send(statement, scope)
+                case s.Assign():
+                    self._assign(statement, scope)
+
+    def _send(self, send: s.Send, scope: Scope) -> None:
+        kind, source = self.types.get(send.tag), scope.values["self"]
+        assert isinstance(source, int)
+        if kind is None or len(kind.words) != len(send.words):
+            raise Fault(f"no message {send.tag} of {len(send.words)} words can be sent here", send.span)
+        words = [word_in(number(w, scope), *span, w.span) for w, span in zip(send.words, kind.words, strict=True)]
+        destination = integer(send.destination, scope)
+        if not 1 <= destination <= self.machines[send.tag]:
+            raise Fault(f"expected a machine in 1..{self.machines[send.tag]}, found {destination}", send.destination.span)
+        self.sent.append(Message(send.tag, tuple(words), source, destination))
+
+    def _assign(self, assign: s.Assign, scope: Scope) -> None:
+        array, k = self.outputs.get(assign.array), integer(assign.index, scope)
+        if array is None:
+            raise Fault(f"`{assign.array}` cannot be assigned here", assign.span)
+        if not 1 <= k <= array.size:
+            raise Fault(f"expected an index of {array.name} in 1..{array.size}, found {k}", assign.span)
+        if k not in self.here[array.name]:
+            raise Fault(f"{array.name}[{k}] does not lie on this machine", assign.span)
+        if k in self.assigned.setdefault(array.name, {}):
+            raise Fault(f"{array.name}[{k}] is assigned twice", assign.span)
+        self.assigned[array.name][k] = word_in(number(assign.value, scope), array.low, array.high, assign.value.span)
+
+
+def word_in(value: Number, low: int, high: int, span: Span = NOWHERE) -> int:
+    if not isinstance(value, int) or not low <= value <= high:
+        raise Fault(f"expected a word in {low}..{high}, found {value}", span)
+    return value
+
+
+# ---- over whole inputs and outputs --------------------------------------------------------------
+
+
+@deep_recursion()
+def satisfies(requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], inputs: tuple[Array, ...],
+              words: Mapping[str, tuple[int, ...]]) -> bool:
+    """Are these words an input: of the right sizes, in their ranges, with every `requires` true (undefined is not true)?"""
+    for a in inputs:
+        given = words.get(a.name, ())
+        if len(given) != a.size or not all(a.low <= w <= a.high for w in given):
+            return False
+    scope = Scope(by_name(functions), whole(inputs, words))
+    return all(_holds(r, scope) for r in requires)
+
+
+def _holds(e: s.Expr, scope: Scope) -> bool:
+    try:
+        return truth(e, scope)
+    except Fault:
+        return False
+
+
+@deep_recursion()
+def evaluate_equation(equation: s.Expr, functions: tuple[s.FunctionDefinition, ...], values: Mapping[str, tuple[int, ...]],
+                      variables: Mapping[str, int]) -> bool:
+    """A claim's equation over whole input and output arrays. Raises `Fault` if it has no value."""
+    arrays: dict[str, Value] = {name: Words(name, len(v), dict(enumerate(v, 1))) for name, v in values.items()}
+    return truth(equation, Scope(by_name(functions), {**arrays, **variables}))

@@ -1,0 +1,142 @@
+"""Terms to z3: does a condition follow from assumptions, for all values of the unknowns?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from checker.kernel.proofs import NotProved
+from checker.semantics import values as v
+from checker.semantics.terms import ArraySymbol, Term, Value
+
+RESOURCES = 20_000_000  # z3's own deterministic measure of work, for one question
+INSTANCES = 64
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the conditions of a proof were settled; for its detail line."""
+
+    rewriting: int = 0
+    solver: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.rewriting} conditions by rewriting, {self.solver} by z3"
+
+
+def prove(goal: Value, assumptions: list[Value], what: str, tally: Tally) -> None:
+    """The goal holds wherever the assumptions do, or `NotProved`: it fails somewhere, or z3 gave up."""
+    if goal is True or any(goal is a for a in assumptions):
+        tally.rewriting += 1
+        return
+    if goal is False:
+        raise NotProved(f"{what}: does not hold")
+    verdict, model = ask(goal, assumptions)
+    tally.solver += 1
+    if verdict == "unsat":
+        return
+    if verdict == "sat":
+        raise NotProved(f"{what}: fails in the state that z3 found ({model}), which may not be reachable")
+    raise NotProved(f"{what}: z3 gave up within {RESOURCES:,} resource units ({model})")
+
+
+def ask(goal: Value, assumptions: list[Value]) -> tuple[str, str]:
+    """z3's answer to: assumptions and not goal."""
+    import z3
+
+    solver = z3.Solver()
+    solver.set("rlimit", RESOURCES)
+    translate = _Translate(z3)
+    for a in [*assumptions, v.negate(goal)]:
+        if a is not True:
+            solver.add(translate(a))
+    for side in translate.side:
+        solver.add(side)
+    answer = str(solver.check())
+    if answer == "sat":
+        model = solver.model()
+        shown = ", ".join(f"{name} = {model.eval(x, model_completion=True)}" for name, x in list(translate.variables.items())[:12])
+        return answer, shown
+    return answer, "" if answer == "unsat" else solver.reason_unknown()
+
+
+class _Translate:
+    """One question's translation: shared nodes once, ranges and inverses as side conditions."""
+
+    def __init__(self, z3: Any) -> None:
+        self.z3 = z3
+        self.done: dict[Term, Any] = {}
+        self.variables: dict[str, Any] = {}
+        self.arrays: dict[str, Any] = {}
+        self.side: list[Any] = []
+
+    def __call__(self, value: Value) -> Any:
+        if not isinstance(value, Term):
+            return self.number(value)
+        stack = [value]
+        while stack:
+            node = stack[-1]
+            waiting = [a for a in node.args if isinstance(a, Term) and a not in self.done]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                stack.pop()
+                if node not in self.done:
+                    self.done[node] = self.node(node)
+        return self.done[value]
+
+    def number(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            return self.z3.BoolVal(value)
+        return self.z3.RealVal(value) if isinstance(value, Fraction) else self.z3.IntVal(value)
+
+    def argument(self, a: Any) -> Any:
+        return self.done[a] if isinstance(a, Term) else self.number(a)
+
+    def node(self, node: Term) -> Any:
+        z3 = self.z3
+        if node.op == "var":
+            name, low, high = node.args
+            x = self.variables.setdefault(name, z3.Int(name))
+            self.within(x, low, high)
+            return x
+        if node.op == "read":
+            return self.read(node.args[0], self.argument(node.args[1]), z3)
+        if node.op == "table":
+            entries, index = node.args[0], self.argument(node.args[1])
+            result = z3.IntVal(entries[-1])
+            for k in range(len(entries) - 1, 0, -1):
+                result = z3.If(index == k, entries[k - 1], result)
+            return result
+        if node.op == "lin":
+            return z3.Sum(self.number(node.args[0]), *(self.number(c) * self.argument(x)
+                                                       for x, c in zip(node.args[1::2], node.args[2::2], strict=True)))
+        args = [self.argument(a) for a in node.args]
+        if node.op == "max":
+            result = args[0]
+            for a in args[1:]:
+                result = z3.If(a > result, a, result)
+            return result
+        return {"mul": lambda: args[0] * args[1], "div": lambda: args[0] / args[1], "mod": lambda: args[0] % args[1],
+                "ite": lambda: z3.If(*args), "eq0": lambda: args[0] == 0, "le0": lambda: args[0] <= 0,
+                "not": lambda: z3.Not(args[0]), "and": lambda: z3.And(*args)}[node.op]()
+
+    def read(self, array: ArraySymbol, index: Any, z3: Any) -> Any:
+        known = array.name in self.arrays
+        f = self.arrays.setdefault(array.name, z3.Function(array.name, z3.IntSort(), z3.IntSort()))
+        if not known and array.inverse is not None and array.size <= INSTANCES:
+            g = self.arrays.setdefault(array.inverse, z3.Function(array.inverse, z3.IntSort(), z3.IntSort()))
+            for k in range(1, array.size + 1):
+                self.side += [g(f(k)) == k, f(g(k)) == k, f(k) >= 1, f(k) <= array.size, g(k) >= 1, g(k) <= array.size]
+        x = f(index)
+        self.side.append(z3.Implies(z3.And(index >= 1, index <= array.size), z3.And(x >= array.low, x <= array.high)))
+        if str(index).isdigit():
+            self.variables[f"{array.name}[{index}]"] = x
+        return x
+
+    def within(self, x: Any, low: int | None, high: int | None) -> None:
+        if low is not None:
+            self.side.append(x >= low)
+        if high is not None:
+            self.side.append(x <= high)
