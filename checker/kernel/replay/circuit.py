@@ -6,10 +6,27 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from checker.kernel.replay.expressions import (
-    Fault, LocalRun, Message, Number, Scope, State, Value, Vector, Words, by_name, deep_recursion, in_order, integer, nearest,
-    number, truth, vector, word_in)
+    Fault,
+    LocalRun,
+    Message,
+    Number,
+    Scope,
+    State,
+    Value,
+    Vector,
+    Words,
+    by_name,
+    deep_recursion,
+    in_order,
+    integer,
+    nearest,
+    number,
+    truth,
+    vector,
+    word_in,
+)
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
+from checker.models.circuit import Circuit, Layer, Local, Packets, Selector
 from checker.models.protocol import words_of
 
 Row = dict[int, Fraction]  # coordinate (from 1) -> nonzero value
@@ -55,16 +72,16 @@ def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
     count: dict[int, int] = {}
     carried: list[tuple[Message, set[int]]] = []
     for m in sent:
-        if m.tag in p.tags:
-            k = count[m.destination] = count.get(m.destination, 0) + 1
-            row = ((m.source - 1) * p.machines + m.destination - 1) * p.messages + k
-            carried.append((replace(m, number=k), selector_columns(p.selector, row)))
+        k = count[m.destination] = count.get(m.destination, 0) + 1
+        row = ((m.source - 1) * p.machines + m.destination - 1) * p.messages + k
+        carried.append((replace(m, number=k), selector_columns(p.selector, row)))
     result: list[Number] = []
     for j in range(1, selector_width(p.selector) + 1):
         alone = [m for m, columns in carried if j in columns]
         if len(alone) == 1:
             m = alone[0]
-            result += [*m.words, *[0] * (c.longest(p) - len(m.words)), p.tags.index(m.tag) + 1, m.source, m.destination, m.number, 1]
+            result += [*m.words, *[0] * (c.longest(p) - len(m.words))]
+            result += [p.tags.index(m.tag) + 1, m.source, m.destination, m.number, 1]
         else:
             result += [0] * c.packet_width(p)
     return tuple(result)
@@ -138,9 +155,9 @@ class _Run:
                     raise Fault(f"expected an index of {array.name} in 1..{array.size}, found {k}", read.span)
                 known[k] = word_in(number(read.value, scope.bind({read.variable: k})), array.low, array.high, read.span)
             values[array.name], held[array.name] = Words(array.name, array.size, known), list(known)
-        machines = {m.tag: min((p.machines for p in c.packets if m.tag in p.tags), default=c.tokens + c.blank) for m in c.messages}
-        run = LocalRun({m.tag: m for m in c.messages}, machines, {a.name: a for a in c.outputs},
-                       {a.name: range(1, a.size + 1) for a in c.outputs})
+        types, outputs = {m.tag: m for m in c.messages}, {a.name: a for a in c.outputs}
+        machines = {tag: min((p.machines for p in c.packets if tag in p.tags), default=c.tokens + c.blank) for tag in types}
+        run = LocalRun(types, machines, outputs, {a.name: range(1, a.size + 1) for a in c.outputs})
         run.run(local.body, Scope(self.functions, values, State(in_order(inbox), held)))
         return run
 
@@ -148,8 +165,9 @@ class _Run:
         """What the heads see at row i: `self`, `row`, and what the row's local function sent and assigned."""
         run = self.local(local, i) if local is not None and local.low <= i <= local.high else LocalRun({}, {}, {}, {})
         outputs = {a.name: Words(a.name, a.size, run.assigned.get(a.name, {})) for a in self.c.outputs}
-        return replace(self.scope(i).bind(outputs), packed={p.name: packed(self.c, p, run.sent) for p in self.c.packets},
-                       destinations={p.name: frozenset(m.destination for m in run.sent if m.tag in p.tags) for p in self.c.packets})
+        carried = {p.name: [m for m in run.sent if m.tag in p.tags] for p in self.c.packets}
+        return replace(self.scope(i).bind(outputs), packed={p.name: packed(self.c, p, carried[p.name]) for p in self.c.packets},
+                       destinations={name: frozenset(m.destination for m in sent) for name, sent in carried.items()})
 
     def layer(self, index: int, layer: Layer) -> None:
         """X^l = X^(l-1) + the outputs of the heads, all of which see X^(l-1)."""
@@ -162,9 +180,10 @@ class _Run:
             after = {i: dict(row) for i, row in self.rows[-1].items()}
             for head in layer.heads:
                 place = f"layer {index + 1} ({layer.name}), head {head.name}"
-                vectors = {}
+                vectors: dict[int, tuple[Row, Row, Row]] = {}
                 for i in self.c.rows:
-                    vectors[i] = (self.first(head.query, scopes[i]), self.first(head.key, scopes[i]), self.first(head.value, scopes[i]))
+                    query, key, value = [self.first(cases, scopes[i]) for cases in (head.query, head.key, head.value)]
+                    vectors[i] = (query, key, value)
                 for i, output in attend(vectors).items():
                     after[i] = {k: v for k in after[i] | output if (v := after[i].get(k, Fraction(0)) + output.get(k, 0)) != 0}
         except Fault as fault:

@@ -31,7 +31,7 @@ class Fault(Exception):
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Room for MAX_CALLS nested calls of deep bodies. (Here Python calls Python only, which needs no C stack.)"""
+    """Room for MAX_CALLS nested calls of deep bodies. No generator is on the way, so they do not use up the C stack."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, MAX_FRAMES))
     try:
@@ -180,8 +180,8 @@ def evaluate(e: s.Expr, scope: Scope) -> Value:
             return truth(left, scope) or truth(right, scope)
         case s.Binary("==" | "!=" as operator, left, right):
             a, b = evaluate(left, scope), evaluate(right, scope)
-            if _kind(a) != _kind(b):
-                raise Fault(f"expected two values of one kind, found {_kind(a)} and {_kind(b)}", e.span)
+            if _kind(a) != _kind(b) or _kind(a) not in ("a number", "a truth value"):
+                raise Fault(f"expected two numbers or two truth values, found {_kind(a)} and {_kind(b)}", e.span)
             return (a == b) == (operator == "==")
         case s.Binary(operator, left, right):
             return _arithmetic(operator, number(left, scope), number(right, scope), e.span)

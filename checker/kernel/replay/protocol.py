@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from checker.kernel.replay.expressions import (
-    Fault, LocalRun, Message, Scope, State, Value, Words, by_name, deep_recursion, in_order, truth, whole)
+    Fault,
+    LocalRun,
+    Message,
+    Scope,
+    State,
+    Value,
+    Words,
+    by_name,
+    deep_recursion,
+    in_order,
+    truth,
+    whole,
+)
 from checker.language import syntax as s
 from checker.models.protocol import Protocol, held
 
@@ -63,7 +75,7 @@ class _Run:
             known = {k: self.words[a.name][k - 1] for k in state.held[a.name]} if first else {}
             values[a.name] = Words(a.name, a.size, known)
         types = {} if last else {m.tag: m for m in p.messages}
-        run = LocalRun(types, {tag: p.machines for tag in types}, {a.name: a for a in p.outputs} if last else {}, state.held)
+        run = LocalRun(types, dict.fromkeys(types, p.machines), {a.name: a for a in p.outputs} if last else {}, state.held)
         try:
             run.run(body, Scope(self.functions, values, state))
             for a in p.outputs if last else ():
@@ -93,7 +105,7 @@ class _Run:
             self.overflow.append(Overflow(r, machine, kind, cost))
 
     def whole_run(self) -> None:
-        self.inboxes.append({m: () for m in self.machines})
+        self.inboxes.append(dict.fromkeys(self.machines, ()))
         for r, step in enumerate(self.p.rounds, 1):
             self.keeps(r - 1)
             self.sent.append({})
