@@ -1,0 +1,96 @@
+"""The rule without an idea: every input of the instance, by the replay interpreters. Also the sizes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations, product
+from math import factorial, prod
+
+from checker.kernel.judgements import Computes, Counts, Fits, Judgement, Simulates
+from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.protocol_rules import instances
+from checker.kernel.replay.circuit import replay_circuit
+from checker.kernel.replay.expressions import evaluate_equation, satisfies
+from checker.kernel.replay.protocol import replay_protocol
+from checker.language import syntax as s
+from checker.models.circuit import Circuit
+from checker.models.protocol import Protocol
+from checker.semantics.expressions import Scope, evaluate
+from checker.semantics.protocols import conjuncts
+
+Words = dict[str, tuple[int, ...]]
+
+
+def _permuted(m: Protocol | Circuit) -> set[str]:
+    return {e.arguments[0].name for r in m.requires for e in conjuncts(r)
+            if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)}
+
+
+def input_count(m: Protocol | Circuit) -> int:
+    """How many inputs there are at most."""
+    free = _permuted(m)
+    return prod(factorial(a.size) if a.name in free else (a.high - a.low + 1) ** a.size for a in m.inputs)
+
+
+def every_input(m: Protocol | Circuit) -> Iterator[Words]:
+    """All inputs that satisfy `requires`, in lexicographic order."""
+    free = _permuted(m)
+    spaces = [permutations(range(1, a.size + 1)) if a.name in free else product(range(a.low, a.high + 1), repeat=a.size) for a in m.inputs]
+    for choice in product(*spaces):
+        words = {a.name: tuple(w) for a, w in zip(m.inputs, choice, strict=True)}
+        if satisfies(m.requires, m.functions, m.inputs, words):
+            yield words
+
+
+def violated(j: Judgement, words: Words) -> str | None:
+    """What is wrong at this input, by the replay interpreters; None if nothing is."""
+    match j:
+        case Fits(p):
+            run = replay_protocol(p, words)
+            if run.fault is not None:
+                return f"{run.fault.place}: {run.fault}"
+            for o in run.overflow:
+                return f"machine {o.machine} {o.kind} {o.words} words in round {o.round}, memory {p.memory}"
+            for r, k in run.keeps_fail:
+                return f"keeps number {k + 1} of round {r + 1} is false"
+            return None
+        case Simulates(c, p):
+            left, right = replay_protocol(p, words), replay_circuit(c, words)
+            if left.fault is not None or right.fault is not None:
+                return f"undefined: {left.fault or right.fault}"
+            return None if left.outputs == right.outputs else f"protocol {left.outputs}, circuit {right.outputs}"
+        case Computes(m, equation, each):
+            found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
+            if found.fault is not None:
+                return f"undefined: {found.fault}"
+            for variables in instances(each):
+                if not evaluate_equation(equation, m.functions, {**words, **found.outputs}, variables):
+                    return f"the equation is false{''.join(f' at {k} = {x}' for k, x in variables.items())}"
+            return None
+    raise TypeError(f"no inputs to enumerate for {j}")
+
+
+def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
+    """Proved if nothing is wrong at any input; `most` is the budget in inputs."""
+    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
+        raise NotProved("circuit and protocol have different inputs or outputs")
+    count = input_count(m)
+    if count > most:
+        raise NotProved(f"{count:,} inputs are more than {most:,}")
+    seen = 0
+    for words in every_input(m):
+        seen += 1
+        wrong = violated(j, words)
+        if wrong is not None:
+            raise NotProved(f"at {words}: {wrong}")
+    if not seen:
+        raise NotProved("no input satisfies `requires`")
+    return conclude(j, "enumeration", f"all {seen:,} inputs, by the replay interpreters")
+
+
+def counts(j: Counts) -> Proved:
+    """A comparison of numbers."""
+    if evaluate(j.condition, Scope(dict(j.values), {})) is not True:
+        raise NotProved("the comparison is false")
+    return conclude(j, "count", ", ".join(f"{k} = {x}" for k, x in j.values))

@@ -1,0 +1,273 @@
+"""Rules about circuits: the routing lemma, one step a layer, and the composition of the steps (Theorem 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from checker.kernel.certificates import mentions
+from checker.kernel.judgements import Delivers, Fits, LayerStep, Propagates, Selects, Simulates
+from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.solver import Tally, prove
+from checker.language import syntax as s
+from checker.models.circuit import Circuit, Head, Layer, Packets
+from checker.models.protocol import Protocol, held, words_of
+from checker.semantics import circuits as sem
+from checker.semantics import packets as pk
+from checker.semantics import protocols as ps
+from checker.semantics import terms as t
+from checker.semantics import values as v
+from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
+from checker.semantics.machines import Effect
+from checker.semantics.terms import Term
+from checker.semantics.values import Unsupported
+
+
+# ---- the routing lemma ----------------------------------------------------------------------
+
+
+def routing_head(c: Circuit, layer: Layer, packets: Packets) -> Delivers:
+    """The judgement about the one head of a layer that carries these packets, stripped of all that does not matter to it."""
+    heads = [h for h in layer.heads if mentions(h, "packed") and mentions(h, packets.name)]
+    if len(heads) != 1:
+        raise NotProved(f"layer {layer.name}: expected one head that carries {packets.name}, found {len(heads)}")
+    stripped = replace(c, name="", requires=(), inputs=(), readouts=(), outputs=c.outputs, packets=(packets,),
+                       messages=tuple(m for m in c.messages if m.tag in packets.tags),
+                       layers=(Layer("", None, (replace(heads[0], name=""),)),))
+    return Delivers(stripped)
+
+
+def selector_of(j: Delivers) -> Selects:
+    """At most b senders to a machine, each with at most b messages: b^2 rows of the matrix meet."""
+    p = j.circuit.packets[0]
+    return Selects(p.selector, pk.selector_rows(p), p.messages**2)
+
+
+def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
+    """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is (number of writers) / c. By the
+    selector property each message to it has a packet with one writer, so the least nonzero one is 1/c, above h; packets with one
+    writer are the clean ones, times c they are the message as it was written; those for somebody else are dropped."""
+    c, p = j.circuit, j.circuit.packets[0]
+    if selector.judgement != selector_of(j) or propagation.judgement != Propagates(c):
+        raise NotProved("the rule needs the selector and the propagation of this very head")
+    if not 0 <= p.heard < Fraction(1, p.messages):
+        raise NotProved(f"heard {p.heard}: expected at least 0 and less than 1/{p.messages}, or a lone message is not heard")
+    head = c.layers[0].heads[0]
+    packed = s.Call("packed", (s.Name(p.name),))
+    for i in c.rows:
+        case = _case(c, head.value, i)
+        machine = 1 <= i <= p.machines
+        if machine and (case is None or case.value != packed):
+            raise NotProved(f"the value of row {i} is not packed({p.name})")
+        if not machine and case is not None and case.value != packed and not _is_zero(c, case, i):
+            raise NotProved(f"the value of row {i}, which sends nothing, is not zero")
+    return conclude(j, "routing lemma (Lemma 3.2)", f"{p.messages}^2 rows of the selector meet; heard above {p.heard} < 1/{p.messages}",
+                    selector, propagation)
+
+
+def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
+    scope = sem.row_scope(c, i, opaque(c, i))
+    for case in cases:
+        if case.condition is None:
+            return case
+        if mentions(case.condition, "row", "packed", "destinations", *(a.name for a in c.outputs)):
+            raise NotProved("a case that depends on data")
+        if evaluate(case.condition, scope):
+            return case
+    return None
+
+
+def _is_zero(c: Circuit, case: s.Case, i: int) -> bool:
+    value = sem.select((s.Case(case.value, None),), sem.row_scope(c, i, opaque(c, i)), c.width)
+    return not value.entries and not value.rows
+
+
+def opaque(c: Circuit, i: int) -> sem.RowState:
+    """Row i of an arbitrary residual stream."""
+    return sem.RowState(Vec({}, c.width, {i: Fraction(1)}))
+
+
+# ---- one layer ------------------------------------------------------------------------------
+
+
+def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
+    """A layer does its part, from an arbitrary valid residual stream."""
+    if fits.judgement != Fits(j.protocol):
+        raise NotProved("the rule needs a protocol that fits")
+    try:
+        return _layer_step(j, fits, *routed)
+    except Unsupported as reason:
+        raise NotProved(f"{j}: no symbolic form: {reason}") from None
+    except Fault as fault:
+        raise NotProved(f"{j}: undefined: {fault.message}") from None
+
+
+def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
+    c, p, last = j.circuit, j.protocol, len(j.protocol.rounds) + 1
+    if len(c.layers) != last + 1:
+        raise NotProved(f"expected {last + 1} layers for {last} local functions, found {len(c.layers)}")
+    _same_interface(c, p)
+    if j.layer == 0:
+        _dealt(c, p)
+        return conclude(j, "fixed attention pattern (Lemma B.4)", "every machine reads its input words off its row", fits)
+    layer = c.layers[j.layer]
+    _same_reads(c, p, layer, first=j.layer == 1)
+    how = _same_local(c, p, layer, j.layer)
+    if j.layer == last:
+        _collected(c, p, layer)
+        return conclude(j, "fixed attention pattern (Lemma B.6)", f"{how}; the rows of the output tokens hold the output", fits)
+    _capacity(c, p)
+    for packets in c.packets:
+        if not any(x.judgement == routing_head(c, layer, packets) for x in routed):
+            raise NotProved(f"the rule needs the routing lemma for {packets.name}")
+    _cleared(c, p, layer)
+    return conclude(j, "one round (Lemma 3.2 and clearing)", f"{how}; the old row is cleared", fits, *routed)
+
+
+def _same_interface(c: Circuit, p: Protocol) -> None:
+    if c.inputs != p.inputs or c.outputs != p.outputs:
+        raise NotProved("circuit and protocol have different inputs or outputs")
+    if c.messages != p.messages:
+        raise NotProved("circuit and protocol have different types of messages")
+    if any(f.name == g.name and f != g for f in c.functions for g in p.functions):
+        raise NotProved("circuit and protocol use different functions of one name")
+    if c.tokens != p.words_in or len(words_of(p.outputs)) > c.tokens + c.blank:
+        raise NotProved("a token for each input and output word is needed")
+
+
+def _dealt(c: Circuit, p: Protocol) -> None:
+    """Layer 1, computed over unknown inputs: machine i finds exactly the words that lie on it."""
+    inputs = ps.symbols(p)
+    if c.layers[0].local is not None:
+        raise NotProved("a local block in the first layer")
+    rows = sem.apply_layer(c, c.layers[0], sem.initial(c, inputs))
+    layer = c.layers[1]
+    if layer.local is None:
+        raise NotProved(f"layer {layer.name} has no local block")
+    for i in range(1, p.machines + 1):
+        found = sem.inputs_read(c, layer, i, rows[i])
+        for a in p.inputs:
+            words = found.get(a.name, {})
+            place = held(p.inputs, a.name, i, p.memory)
+            if sorted(words) != list(place):
+                raise NotProved(f"row {i} reads {a.name} at {sorted(words)}, machine {i} holds {list(place)}")
+            for k in place:
+                expected = t.read(inputs[a.name], k)
+                if v.subtract(words[k], expected) != 0:
+                    raise NotProved(f"row {i} reads {t.show(words[k])} for {a.name}[{k}]")
+
+
+def _same_reads(c: Circuit, p: Protocol, layer: Layer, first: bool) -> None:
+    if layer.local is None or (layer.local.low, layer.local.high) != (1, p.machines):
+        raise NotProved(f"layer {layer.name} has no local block on rows 1..{p.machines}")
+    packets = [r.packets for r in layer.local.reads if isinstance(r, s.ReadsPackets)]
+    arrays = [r.array for r in layer.local.reads if isinstance(r, s.ReadsInput)]
+    if first and (packets or sorted(arrays) != sorted(a.name for a in p.inputs)):
+        raise NotProved(f"layer {layer.name}: expected to read each input once, and no packets")
+    if not first and (arrays or sorted(packets) != sorted(x.name for x in c.packets)):
+        raise NotProved(f"layer {layer.name}: expected to read each block of packets once, and no inputs")
+
+
+def _same_local(c: Circuit, p: Protocol, layer: Layer, number: int) -> str:
+    """The local block is the protocol's local function: the same text, or else equal on every reachable state."""
+    assert layer.local is not None
+    body = p.finish if number == len(p.rounds) + 1 else p.rounds[number - 1].body
+    if layer.local.body == body:
+        return "the local function is the protocol's"
+    tally, inputs = Tally(), ps.symbols(p)
+    known = ps.assumptions(p, inputs)
+    state = ps.run(p, inputs).states[number - 1]
+    listed = state.listed() if isinstance(state, ps.Uniform) else state
+    for i, inbox in listed.inboxes.items():
+        conditions: list[Condition] = []
+        mine = _effect(p, body, number, i, inbox, inputs)
+        words = {a.name: {k: t.read(inputs[a.name], k) for k in held(p.inputs, a.name, i, p.memory)} for a in p.inputs}
+        theirs = sem.run_row(c, layer, i, words if number == 1 else {}, inbox, conditions)
+        for condition in conditions:
+            prove(condition.term, known, f"row {i}: {condition.reason}", tally)
+        _same_effect(mine, theirs, known, f"machine {i} in layer {layer.name}", tally)
+    return f"the local function equals the protocol's on every reachable state ({tally})"
+
+
+def _effect(p: Protocol, body: tuple[s.Statement, ...], number: int, i: int, inbox: tuple[Message, ...], inputs: ps.Inputs) -> Effect:
+    if body is p.finish:
+        return ps.finish_at(p, i, inbox, inputs, [])
+    scope = ps.machine_scope(p, inputs, number == 1, i, inbox, [])
+    return ps.run_local(body, scope, p.messages, p.machines)
+
+
+def _same_effect(a: Effect, b: Effect, known: list[t.Value], where: str, tally: Tally) -> None:
+    if [m.tag for m in a.sent] != [m.tag for m in b.sent] or a.assigned.keys() != b.assigned.keys():
+        raise NotProved(f"{where}: other messages or output words")
+    for m, n in zip(a.sent, b.sent, strict=True):
+        prove(v.equal(m.guard, n.guard), known, f"{where}: a message is sent in the same cases", tally)
+        for x, y in zip((m.destination, *m.words), (n.destination, *n.words), strict=True):
+            prove(v.either(v.negate(m.guard), v.equal(x, y)), known, f"{where}: the same {m.tag}", tally)
+    for key in a.assigned:
+        prove(v.equal(a.assigned[key], b.assigned[key]), known, f"{where}: the same {key[0]}[{key[1]}]", tally)
+
+
+def _capacity(c: Circuit, p: Protocol) -> None:
+    tags = [tag for x in c.packets for tag in x.tags]
+    if sorted(tags) != sorted(m.tag for m in p.messages):
+        raise NotProved("each type of message must be in one block of packets")
+    taken: set[int] = set()
+    for x in c.packets:
+        if x.machines != p.machines:
+            raise NotProved(f"{x.name} is for {x.machines} machines, the protocol has {p.machines}")
+        most = p.memory // min(len(p.message(tag).words) for tag in x.tags)
+        if x.messages < most:
+            raise NotProved(f"{x.name} carries {x.messages} messages a machine, {most} can be sent")
+        block = range(x.at, x.at + pk.columns(x.selector) * c.packet_width(x))
+        if x.at < 1 or block.stop - 1 > c.width or not taken.isdisjoint(block):
+            raise NotProved(f"{x.name} overlaps another block or leaves the row")
+        taken.update(block)
+
+
+def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) -> sem.Rows:
+    """X plus the outputs of heads whose scores do not depend on data, from an arbitrary X."""
+    total = {i: state.row for i, state in states.items()}
+    for h in heads:
+        if mentions(h, "packed", "destinations"):
+            raise NotProved(f"head {h.name} depends on messages, and no routing lemma covers it")
+        out = sem.attend(c, h, states)
+        total = {i: row.plus(out[i]) for i, row in total.items()}
+    return total
+
+
+def _cleared(c: Circuit, p: Protocol, layer: Layer) -> None:
+    """All other heads together take away the old row of every machine, coordinate by coordinate."""
+    others = [h for h in layer.heads if not mentions(h, "packed")]
+    rows = _static_sum(c, others, {i: opaque(c, i) for i in c.rows})
+    if len(layer.heads) - len(others) != len(c.packets):
+        raise NotProved(f"layer {layer.name} has a head that carries packets twice")
+    for i in range(1, p.machines + 1):
+        if rows[i].rows or rows[i].entries:
+            raise NotProved(f"layer {layer.name} leaves something of the old stream in row {i}")
+
+
+def _collected(c: Circuit, p: Protocol, layer: Layer) -> None:
+    """The last layer over unknown output words: the token of word w reads out that word."""
+    states = {i: opaque(c, i) for i in c.rows}
+    unknown: dict[tuple[str, int], Term] = {}
+    for i in range(1, p.machines + 1):
+        for a in p.outputs:
+            for k in held(p.outputs, a.name, i, p.memory):
+                unknown[a.name, k] = states[i].assigned[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)  # type: ignore[assignment]
+    rows = _static_sum(c, list(layer.heads), states)
+    readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
+    for w, key in enumerate(words_of(c.outputs), 1):
+        found = evaluate(readouts[key[0]], Scope({"self": w, "row": rows[w]}, sem.functions_of(c)))
+        if v.subtract(found, unknown[key]) != 0:
+            raise NotProved(f"token {w} reads out {t.show(found)}, not {key[0]}[{key[1]}]")
+
+
+# ---- composition ----------------------------------------------------------------------------
+
+
+def simulates(j: Simulates, fits: Proved, *steps: Proved) -> Proved:
+    """By induction over the layers: after layer r the rows read as MachineIn^(r), and each step keeps that."""
+    expected = tuple(LayerStep(j.circuit, j.protocol, k) for k in range(len(j.protocol.rounds) + 2))
+    if fits.judgement != Fits(j.protocol) or tuple(x.judgement for x in steps) != expected:
+        raise NotProved("the rule needs a step for every layer, in order")
+    return conclude(j, "composition of the layers (Theorem 3.1)", f"{len(steps)} layers, one cut each", fits, *steps)
