@@ -1,0 +1,5 @@
+"""`python -m checker` is `lockstep`."""
+
+from checker.commands.main import main
+
+main()

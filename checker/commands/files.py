@@ -1,0 +1,103 @@
+"""From what a person typed to files and numbers, with diagnostics."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from checker.language.diagnostics import Diagnostic, Span, SpecError
+from checker.language.parser import MAX_BYTES
+from checker.language.resources import data_folder
+
+SUFFIX = ".lks"
+PARAMETER = re.compile(r"([A-Za-z_][A-Za-z_0-9]*)=([0-9]{1,100})", re.ASCII)
+
+
+def _problem(path: Path, message: str) -> SpecError:
+    return SpecError(Diagnostic("FILE", message, Span(str(path), 0, 0)))
+
+
+def read(path: Path) -> str:
+    """The text of a file."""
+    try:
+        if not path.exists():
+            raise _problem(path, "expected a file, found nothing of that name")
+        if not path.is_file():
+            raise _problem(path, "expected a file, found something else")
+        if path.stat().st_size > 4 * MAX_BYTES:
+            raise _problem(path, f"expected at most {MAX_BYTES} characters, found more")
+        data = path.read_bytes()
+    except (OSError, ValueError) as e:
+        raise _problem(path, f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise _problem(path, f"expected text in UTF-8, found byte {data[e.start]} at position {e.start}") from None
+    if "\0" in text:
+        raise _problem(path, "expected text, found a binary file")
+    return text
+
+
+def write(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write a whole file."""
+    if not overwrite and os.path.lexists(path):
+        raise _problem(path, "expected a new file, found one of that name (it is left as it is)")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as e:
+        raise _problem(path, f"cannot be written: {getattr(e, 'strerror', None) or e}") from None
+
+
+def writable(path: Path) -> None:
+    """Complain early about a report that cannot be written later."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise _problem(path, "expected a file in an existing directory")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise _problem(path, "cannot be written: no permission")
+
+
+def collect(paths: tuple[str, ...]) -> list[Path]:
+    """All files that the paths stand for, each once; the shipped ones if there is no path."""
+    given = [Path(p) for p in paths] or [data_folder("spec"), data_folder("proofs")]
+    files: dict[Path, Path] = {}
+    problems: list[Diagnostic] = []
+    for path in given:
+        found = sorted(p for p in path.rglob("*" + SUFFIX) if p.is_file()) if path.is_dir() else [path]
+        if not found and paths:
+            problems.append(Diagnostic("FILE", f"expected a directory with {SUFFIX} files, found none", Span(str(path), 0, 0)))
+        for file in found:
+            try:
+                read(file)
+                files.setdefault(file.resolve(), file)
+            except SpecError as e:
+                problems.extend(e.diagnostics)
+    if problems:
+        raise SpecError(*problems)
+    return list(files.values())
+
+
+def arguments(name: str, expected: tuple[str, ...], given: tuple[str, ...]) -> dict[str, int]:
+    """`k=v ...` as numbers: each parameter once."""
+    values: dict[str, int] = {}
+    problems: list[Diagnostic] = []
+    for text in given:
+        match = PARAMETER.fullmatch(text)
+        if match is None:
+            problems.append(Diagnostic("PARAMETER", f"expected NAME=NUMBER, found `{text}`"))
+            if text.partition("=")[0] in expected:
+                values.setdefault(text.partition("=")[0], 0)
+            continue
+        key, value = match[1], int(match[2])
+        if key not in expected:
+            known = f"one of {', '.join(expected)}" if expected else "no parameters"
+            problems.append(Diagnostic("PARAMETER", f"{name} expects {known}, found `{key}`"))
+        elif key in values:
+            problems.append(Diagnostic("PARAMETER", f"expected `{key}` once, found it again"))
+        values[key] = value
+    missing = [key for key in expected if key not in values]
+    if missing:
+        problems.append(Diagnostic("PARAMETER", f"{name} expects {', '.join(f'{m}=NUMBER' for m in missing)}, found nothing"))
+    if problems:
+        raise SpecError(*problems)
+    return values

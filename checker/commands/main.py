@@ -1,0 +1,166 @@
+"""The command line. Only click is imported here: what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from checker.commands.failures import status_of
+from checker.reporting.version import VERSION
+
+FILES = click.argument("paths", nargs=-1, metavar="PATH...")
+TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+                       metavar="SECONDS", help="Time for one claim at one instance.")
+AGAINST = click.option("--against", metavar="FILE", help="Check the theorems of FILE against the definitions in PATH.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected, and the summary.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="lockstep")
+def cli() -> None:
+    """Check that rounds of MPC protocols and layers of attention circuits compute the same.
+
+    \b
+    Exit status: 0 all as expected, 1 a claim came out otherwise, 2 the spec or
+    the call is wrong, 3 undecided or vacuous, 4 internal error, 130 interrupted.
+
+    \b
+    Example:
+      lockstep new parity && lockstep check parity.lks
+    """
+
+
+@cli.command()
+@FILES
+@AGAINST
+@click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON to FILE; - is standard output.")
+@click.option("-v", "--verbose", is_flag=True, help="Show proofs, all reasons and all witnesses.")
+@TIMEOUT
+@QUIET
+def check(paths: tuple[str, ...], against: str | None, json_to: str | None, verbose: bool, timeout: float, quiet: bool) -> int:
+    """Decide every claim in the files.
+
+    A directory stands for all .lks files in it. Without PATH, the specs and proofs that ship with lockstep.
+
+    \b
+    Example:
+      lockstep check parity.lks --json report.json
+    """
+    from checker.commands.checks import check_command
+
+    return check_command(paths, against, json_to, timeout, verbose=verbose, quiet=quiet)
+
+
+@cli.command()
+@FILES
+@AGAINST
+@TIMEOUT
+@QUIET
+def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: bool) -> int:
+    """Look for counterexamples only. Never proves anything.
+
+    Exit status 1 if a claim is refuted that is not expected to be.
+
+    \b
+    Example:
+      lockstep test parity.lks --timeout 5
+    """
+    from checker.commands.checks import test_command
+
+    return test_command(paths, against, timeout, quiet=quiet)
+
+
+@cli.command()
+@click.argument("file")
+@click.argument("name")
+@click.argument("parameters", nargs=-1, metavar="[K=V]...")
+@click.option("--input", "given", required=True, metavar="LIST|random:SEED|all", help="Input words, e.g. 1,0,1.")
+@click.option("--trace", is_flag=True, help="Show every round and machine, or every layer and row.")
+def run(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool) -> int:
+    """Run a protocol or circuit of FILE and print its output words.
+
+    \b
+    Examples:
+      lockstep run parity.lks parity n=4 --input 1,0,1,1 --trace
+      lockstep run parity.lks parity n=3 --input all
+    """
+    from checker.commands.runs import run_command
+
+    return run_command(file, name, parameters, given, trace)
+
+
+@cli.command("compile")
+@click.argument("file")
+@click.argument("name")
+@click.argument("parameters", nargs=-1, metavar="[K=V]...")
+@click.option("--to", "target", type=click.Choice(["circuit"]), default="circuit", show_default=True)
+@click.option("--selector", metavar="NAME", help="How messages share packets: an option of transformer().")
+@click.option("--embedding", metavar="NAME", help="How machines are told apart: an option of transformer().")
+@click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
+def compile_(file: str, name: str, parameters: tuple[str, ...], target: str, selector: str | None, embedding: str | None,
+             output: str | None) -> int:
+    """Compile a protocol to an attention circuit (Theorem 3.1).
+
+    Prints the protocol, the circuit and a theorem that says they compute the same. The text can be checked.
+
+    \b
+    Example:
+      lockstep compile parity.lks parity n=4 --to circuit -o compiled.lks
+      lockstep check compiled.lks
+    """
+    from checker.commands.writing import compile_command
+
+    return compile_command(file, name, parameters, selector, embedding, output)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", "only_check", is_flag=True, help="Print nothing; exit status 1 if a file would change.")
+@click.option("-w", "--write", is_flag=True, help="Rewrite the files. Refused for a file with comments in its body.")
+def fmt(files: tuple[str, ...], only_check: bool, write: bool) -> int:
+    """Print files in the standard form.
+
+    Comments above the first definition are kept, others are not.
+
+    \b
+    Example:
+      lockstep fmt parity.lks
+    """
+    from checker.commands.writing import fmt_command
+
+    return fmt_command(files, only_check, write)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("-o", "output", metavar="FILE", help="Where to write; NAME.lks if not given.")
+def new(name: str, output: str | None) -> int:
+    """Write a small protocol with a theorem about it, to start from.
+
+    \b
+    Example:
+      lockstep new parity && lockstep check parity.lks
+    """
+    from checker.commands.writing import new_command
+
+    return new_command(name, output)
+
+
+def _invoke(arguments: list[str]) -> int:
+    with cli.make_context("lockstep", arguments) as context:
+        status = cli.invoke(context)
+    sys.stdout.flush()
+    return status if isinstance(status, int) else 0
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    status = status_of(_invoke, sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:  # the reader of a pipe is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

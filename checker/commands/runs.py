@@ -1,0 +1,97 @@
+"""`lockstep run`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+import click
+
+from checker.commands.definitions import closed
+from checker.kernel.replay.circuit import CircuitRun, replay_circuit
+from checker.kernel.replay.expressions import Fault, satisfies
+from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
+from checker.language import printer
+from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
+from checker.models.circuit import Circuit
+from checker.models.protocol import Array, Protocol
+from checker.proving.inputs import all_inputs, parse_input, random_inputs
+from checker.reporting.traces import Words, circuit_trace, protocol_trace
+
+INPUT = Span("--input", 0, 0)
+RANDOM = re.compile(r"random:([0-9]{1,18})", re.ASCII)
+
+
+def run_command(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool) -> int:
+    """Print outputs. 1 if the run breaks the memory or a `keeps`, 2 if something has no value."""
+    model = closed(file, name, parameters)
+    worst = 0
+    found = False
+    for words in _inputs(model, given):
+        found = True
+        run: ProtocolRun | CircuitRun = replay_protocol(model, words) if isinstance(model, Protocol) else replay_circuit(model, words)
+        if trace:
+            _show_trace(model, words, run, given)
+        start = f"{_flat(model.inputs, words)} -> " if given == "all" else ""
+        if run.fault is None:
+            click.echo(start + _flat(model.outputs, run.outputs))
+        elif given == "all":
+            click.echo(f"{start}no value: {_fault_text(run.fault)}")
+        else:
+            raise SpecError(Diagnostic("FAULT", _fault_text(run.fault), run.fault.span))
+        breaches = _breaches(model, run)
+        for line in breaches:
+            click.echo(line, err=True)
+        worst = max(worst, 2 if run.fault is not None else 1 if breaches else 0)
+    if not found:
+        raise spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
+    return worst
+
+
+def _inputs(model: Protocol | Circuit, given: str) -> Iterator[Words]:
+    if given == "all":
+        yield from all_inputs(model.inputs, model.requires, model.functions)
+    elif given.startswith("random"):
+        match = RANDOM.fullmatch(given)
+        if match is None:
+            raise spec_error("INPUT", f"expected random:SEED with a number as SEED, found `{given}`", INPUT)
+        structured = 2 + sum(a.size for a in model.inputs)
+        few = list(islice(random_inputs(model.inputs, model.requires, model.functions, int(match[1])), structured + 1))
+        yield from few[-1:]
+    else:
+        words = parse_input(given, model.inputs)
+        if not satisfies(model.requires, model.functions, model.inputs, words):
+            wanted = "; ".join(printer.expression(e) for e in model.requires)
+            raise spec_error("INPUT", f"expected an input with {wanted}; found {given}", INPUT)
+        yield words
+
+
+def _show_trace(model: Protocol | Circuit, words: Words, run: ProtocolRun | CircuitRun, given: str) -> None:
+    if not given[:1].isdigit():
+        click.echo(f"input {_flat(model.inputs, words)}")
+    if isinstance(model, Protocol) and isinstance(run, ProtocolRun):
+        lines = protocol_trace(model, words, run)
+    else:
+        assert isinstance(model, Circuit) and isinstance(run, CircuitRun)
+        lines = circuit_trace(model, run)
+    click.echo("\n".join(lines))
+
+
+def _flat(arrays: tuple[Array, ...], words: Words) -> str:
+    """All words in packed order."""
+    return ",".join(str(w) for a in arrays for w in words[a.name])
+
+
+def _fault_text(fault: Fault) -> str:
+    return f"{fault.place}: {fault.message}" if fault.place else fault.message
+
+
+def _breaches(model: Protocol | Circuit, run: ProtocolRun | CircuitRun) -> list[str]:
+    """Where a run of a protocol does not fit."""
+    if not isinstance(run, ProtocolRun) or not isinstance(model, Protocol):
+        return []
+    lines = [f"does not fit: machine {o.machine} {o.kind} {o.words} words in round {o.round}; its memory is {model.memory}"
+             for o in run.overflow]
+    return lines + [f"does not keep: {printer.expression(model.rounds[r].keeps[k])} before round {r + 1} ({model.rounds[r].name})"
+                    for r, k in run.keeps_fail]

@@ -1,0 +1,148 @@
+"""`lockstep compile`, `lockstep fmt` and `lockstep new`: what writes text of the language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from checker.commands import files
+from checker.language import printer
+from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
+from checker.language.parser import parse
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*", re.ASCII)
+COMMENT = re.compile(r"[ \t]*//[^\n]*")
+
+STARTER = """\
+// {name}: the sum of n words modulo 2^p. Every machine sends the sum of its words to machine 1.
+// Try:  lockstep check {file}
+//       lockstep run {file} {name} n=4 s=2 p=1 --input 1,0,1,1 --trace
+
+protocol {name}(n, s, p) where n >= 1 and s >= 1 and p >= 1 and n <= s^2 and ceil(n / s) < 2^p + 2 {{
+  word p;
+  memory s;
+  machines ceil(n / s);
+  input x[n] in word;
+  output y[1] in word;
+  message part(word);
+  round gather {{
+    send part(sum(x[k] for k in held(x)) mod 2^p) to 1;
+  }}
+  finish {{
+    if self == 1 {{
+      y[1] = sum(v for part(v) in inbox) mod 2^p;
+    }}
+  }}
+}}
+
+function total(x, n) = sum(x[k] for k in 1..n);
+
+theorem {name}_works for n in 3..4 {{
+  let P = {name}(n, 2, 1);
+  let T = transformer(P);
+  claim fits: P fits;
+  claim right: P computes y[1] == total(x, n) mod 2;
+  claim same: T simulates P at exact;
+  claim depth: depth(T) == rounds(P) + 1;
+}}
+"""
+
+
+def compile_command(file: str, name: str, parameters: tuple[str, ...], selector: str | None, embedding: str | None,
+                    output: str | None) -> int:
+    """The closed protocol, its circuit, and the theorem that relates them."""
+    from checker.commands.definitions import closed
+    from checker.compilers.protocol_to_circuit import transformer
+    from checker.models.printing import text
+    from checker.models.protocol import Protocol
+
+    protocol = closed(file, name, parameters)
+    if not isinstance(protocol, Protocol):
+        raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
+    options = {key: value for key, value in (("selector", selector), ("embedding", embedding)) if value is not None}
+    circuit = transformer(protocol, **options)
+    p, c = protocol.name, circuit.name
+    theorem = "\n".join([
+        "theorem compiled {", f"  claim fits: {p} fits;", f"  claim same: {c} simulates {p} at exact;",
+        f"  claim depth: depth({c}) == rounds({p}) + 1;", f"  claim lemma: {c} delivers;", "}", ""])
+    _put(text(protocol, circuit) + "\n" + theorem, output)
+    return 0
+
+
+def fmt_command(names: tuple[str, ...], only_check: bool, write: bool) -> int:
+    """Print, compare or rewrite. All files are read before the first is written."""
+    problems: list[Diagnostic] = []
+    todo: list[tuple[Path, str, str, bool]] = []
+    for name in names:
+        try:
+            text = files.read(Path(name))
+            head, body = split_head(text)
+            formatted = head + printer.source(parse(text, name))
+            commented = COMMENT.search(body) is not None
+            if write and not only_check and commented:
+                raise spec_error("COMMENTS", "expected no comments after the first definition: rewriting would lose them",
+                                 Span(name, 0, 0))
+            todo.append((Path(name), text, formatted, commented))
+        except SpecError as e:
+            problems.extend(e.diagnostics)
+    if problems:
+        raise SpecError(*problems)
+    return _format(todo, only_check, write)
+
+
+def _format(todo: list[tuple[Path, str, str, bool]], only_check: bool, write: bool) -> int:
+    status = 0
+    for path, text, formatted, commented in todo:
+        if only_check:
+            if without_comments(text) != without_comments(formatted):
+                click.echo(f"would change {path}", err=True)
+                status = 1
+        elif write:
+            if text != formatted:
+                files.write(path, formatted)
+        else:
+            click.echo(formatted, nl=False)
+            if commented:
+                click.echo(f"{path}: comments after the first definition are not in the output", err=True)
+    return status
+
+
+def split_head(text: str) -> tuple[str, str]:
+    """The comments and empty lines above the first definition, and the rest."""
+    lines = text.splitlines(keepends=True)
+    k = 0
+    while k < len(lines) and (not lines[k].strip() or lines[k].lstrip().startswith("//")):
+        k += 1
+    head, body = "".join(lines[:k]), "".join(lines[k:])
+    return (head if head.strip() else ""), body
+
+
+def without_comments(text: str) -> list[str]:
+    """The lines that have something in them beside comments; empty lines do not count."""
+    return [line for line in COMMENT.sub("", text).split("\n") if line.strip()]
+
+
+def new_command(name: str, output: str | None) -> int:
+    """Write the starter text to a new file."""
+    path = Path(output) if output is not None else Path(f"{name}.lks")
+    if NAME.fullmatch(name) is None or len(name) > 60:
+        raise spec_error("NAME", f"expected a name of letters, digits and _, found `{name[:60]}`")
+    text = STARTER.format(name=name, file=path)
+    try:
+        parse(text)
+    except SpecError:
+        raise spec_error("NAME", f"expected a name, found a word of the language: `{name}`") from None
+    if name in ("total", "transformer", "part"):
+        raise spec_error("NAME", f"expected a name that the starter text does not use, found `{name}`")
+    files.write(path, text, overwrite=False)
+    click.echo(f"wrote {path}")
+    return 0
+
+
+def _put(text: str, output: str | None) -> None:
+    if output is None or output == "-":
+        click.echo(text, nl=False)
+    else:
+        files.write(Path(output), text)

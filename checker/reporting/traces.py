@@ -1,0 +1,72 @@
+"""Runs of the replay interpreters as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from checker.kernel.replay.circuit import CircuitRun
+from checker.kernel.replay.expressions import Message
+from checker.kernel.replay.protocol import ProtocolRun
+from checker.models.circuit import Circuit
+from checker.models.protocol import Array, Protocol, held
+
+Words = dict[str, tuple[int, ...]]
+COORDINATES = 12
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as they need to be."""
+    widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (header, *rows)]
+
+
+def _entries(arrays: tuple[Array, ...], words: Words, machine: int, memory: int) -> list[str]:
+    return [f"{a.name}[{k}]={words[a.name][k - 1]}" for a in arrays if a.name in words
+            for k in held(arrays, a.name, machine, memory)]
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(texts) or "-"
+
+
+def _cost(messages: Iterable[Message]) -> int:
+    return sum(len(m.words) for m in messages)
+
+
+def _message(m: Message) -> str:
+    return f"{m.tag}({', '.join(str(w) for w in m.words)})"
+
+
+def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
+    """Rounds x machines: what a machine knows, what it sends, and how many words it holds, sends and receives."""
+    rows: list[tuple[str, ...]] = []
+    for r, inboxes in enumerate(run.inboxes):
+        last = r == len(p.rounds)
+        name = "finish" if last else f"{r + 1} {p.rounds[r].name}"
+        for i, inbox in inboxes.items():
+            dealt = _entries(p.inputs, words, i, p.memory) if r == 0 else []
+            knows = _listed([*dealt, *(f"{_message(m)} from {m.source}" for m in inbox)])
+            sent = run.sent[r].get(i, ()) if r < len(run.sent) else ()
+            does = [f"{_message(m)} to {m.destination}" for m in sent]
+            if last:
+                does = _entries(p.outputs, run.outputs, i, p.memory)
+            received = str(_cost(run.inboxes[r + 1][i])) if r + 1 < len(run.inboxes) else "-"
+            rows.append((name if i == 1 else "", str(i), knows, str(len(dealt) + _cost(inbox)), _listed(does),
+                         "-" if last else str(_cost(sent)), received))
+    counts = f"{p.machines} machines of {p.memory} words of {p.word} bits, {len(p.rounds) + 1} rounds"
+    return [counts, *table(("round", "machine", "knows", "held", "sends", "sent", "received"), rows)]
+
+
+def circuit_trace(c: Circuit, run: CircuitRun) -> list[str]:
+    """Layers x rows: what a row reads, and what is in the residual stream after the layer (nonzero coordinates)."""
+    rows: list[tuple[str, ...]] = []
+    for k, x in enumerate(run.rows):
+        inboxes = run.inboxes[k - 1] if k else {}
+        for place, (i, coordinates) in enumerate(x.items()):
+            name = "" if place else ("input" if k == 0 else f"{k} {c.layers[k - 1].name}")
+            reads = _listed(f"{_message(m)} from {m.source}" for m in inboxes.get(i, ()))
+            shown = [f"{j}:{v}" for j, v in sorted(coordinates.items()) if v]
+            more = [f"... {len(shown) - COORDINATES} more"] if len(shown) > COORDINATES else []
+            rows.append((name, str(i), reads, _listed(shown[:COORDINATES] + more)))
+    counts = f"{len(c.rows)} rows of {c.width} coordinates, {len(c.layers)} layers"
+    return [counts, *table(("layer", "row", "reads", "coordinates after"), rows)]
