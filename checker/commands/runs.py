@@ -30,7 +30,7 @@ def run_command(file: str, name: str, parameters: tuple[str, ...], given: str, t
     found = False
     for words in _inputs(model, given):
         found = True
-        run: ProtocolRun | CircuitRun = replay_protocol(model, words) if isinstance(model, Protocol) else replay_circuit(model, words)
+        run = _replay(model, words)
         if trace:
             _show_trace(model, words, run, given)
         start = f"{_flat(model.inputs, words)} -> " if given == "all" else ""
@@ -47,6 +47,10 @@ def run_command(file: str, name: str, parameters: tuple[str, ...], given: str, t
     if not found:
         raise spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
     return worst
+
+
+def _replay(model: Protocol | Circuit, words: Words) -> ProtocolRun | CircuitRun:
+    return replay_protocol(model, words) if isinstance(model, Protocol) else replay_circuit(model, words)
 
 
 def _inputs(model: Protocol | Circuit, given: str) -> Iterator[Words]:

@@ -59,12 +59,12 @@ def violated(j: Judgement, words: Words) -> str | None:
             if left.fault is not None or right.fault is not None:
                 return f"undefined: {left.fault or right.fault}"
             return None if left.outputs == right.outputs else f"protocol {left.outputs}, circuit {right.outputs}"
-        case Computes(m, equation, each):
+        case Computes(m, equation, each, functions):
             found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
             if found.fault is not None:
                 return f"undefined: {found.fault}"
             for variables in instances(each):
-                if not evaluate_equation(equation, m.functions, {**words, **found.outputs}, variables):
+                if not evaluate_equation(equation, functions, {**words, **found.outputs}, variables):
                     return f"the equation is false{''.join(f' at {k} = {x}' for k, x in variables.items())}"
             return None
     raise TypeError(f"no inputs to enumerate for {j}")

@@ -24,11 +24,12 @@ class Fits:
 
 @dataclass(frozen=True, slots=True)
 class Computes:
-    """For every input, the equation holds between inputs and outputs."""
+    """For every input, the equation holds between inputs and outputs; `functions` are those it calls."""
 
     subject: Protocol | Circuit
     equation: s.Expr
     each: tuple[str, int, int] | None
+    functions: tuple[s.FunctionDefinition, ...] = ()
 
     def __str__(self) -> str:
         tail = "" if self.each is None else f" for {self.each[0]} in {self.each[1]}..{self.each[2]}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from checker.kernel.certificates import mentions
-from checker.kernel.judgements import Delivers, Fits, LayerStep, Propagates, Selects, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, LayerStep, Propagates, Selects, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.solver import Tally, prove
 from checker.language import syntax as s
@@ -271,3 +271,13 @@ def simulates(j: Simulates, fits: Proved, *steps: Proved) -> Proved:
     if fits.judgement != Fits(j.protocol) or tuple(x.judgement for x in steps) != expected:
         raise NotProved("the rule needs a step for every layer, in order")
     return conclude(j, "composition of the layers (Theorem 3.1)", f"{len(steps)} layers, one cut each", fits, *steps)
+
+
+def computes_by_simulation(j: Computes, simulation: Proved, reference: Proved) -> Proved:
+    """A circuit that simulates a protocol computes what the protocol computes."""
+    x, y = simulation.judgement, reference.judgement
+    if not (isinstance(x, Simulates) and isinstance(y, Computes) and x.circuit == j.subject and x.protocol == y.subject):
+        raise NotProved("the rule needs a simulation of a protocol and what that computes")
+    if (j.equation, j.each, j.functions) != (y.equation, y.each, y.functions) or x.circuit.requires != x.protocol.requires:
+        raise NotProved("the rule needs the same equation and the same `requires`")
+    return conclude(j, "simulation carries over", x.protocol.name, simulation, reference)

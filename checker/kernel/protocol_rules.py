@@ -153,7 +153,7 @@ def computes(j: Computes, protocol_fits: Proved) -> Proved:
         scope = sem.input_scope(p, inputs)
         for variables in instances(j.each):
             conditions: list[Condition] = []
-            place = Scope({**scope.names, **names, **variables}, scope.functions, conditions=conditions)
+            place = Scope({**scope.names, **names, **variables}, {f.name: f for f in j.functions}, conditions=conditions)
             what = "the equation" + "".join(f" at {k} = {x}" for k, x in variables.items())
             prove(evaluate(j.equation, place), known, what, tally)
             _conditions(conditions, known, what, tally)

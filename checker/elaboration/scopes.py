@@ -1,0 +1,548 @@
+"""Names, numbers of arguments and types, checked before anything runs: every problem of a file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from checker.language import syntax as s
+from checker.language.diagnostics import Diagnostic, Span, SpecError
+
+NUMBER, BOOLEAN, VECTOR, SET, ARRAY, ANY = "number", "truth value", "vector", "set", "array", "any"
+PROTOCOL, CIRCUIT, MODEL = "protocol", "circuit", "model"
+RESERVED = ("self", "row")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
+    "ceil": ((NUMBER,), NUMBER), "floor": ((NUMBER,), NUMBER), "round": ((NUMBER,), NUMBER), "bits": ((NUMBER,), NUMBER),
+    "zeros": ((NUMBER,), VECTOR), "unit": ((NUMBER, NUMBER), VECTOR), "moment": ((NUMBER, NUMBER), VECTOR),
+    "hadamard": ((NUMBER, NUMBER), VECTOR), "moment_dual": ((SET, NUMBER), VECTOR),
+    "hadamard_dual": ((SET, NUMBER), VECTOR), "permutation": ((ARRAY,), BOOLEAN),
+}
+BY_NAME = ("only", "count", "packed", "destinations")
+SIZES = {"rounds": PROTOCOL, "machines": PROTOCOL, "memory": PROTOCOL,
+         "depth": CIRCUIT, "heads": CIRCUIT, "width": CIRCUIT, "tokens": CIRCUIT}
+OPTIONS = {"selector": ("best", "identity", "kautz_singleton"), "embedding": ("best", "hadamard", "moment")}
+SELECTORS = {"identity": 1, "kautz_singleton": 3}
+TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
+FREE_IN_CIRCUITS = {"rounds", "machines", "memory", "depth", "heads", "width", "tokens", "transformer"}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What may be named at one place. `inbox`, `packets` and `held` are None where there is nothing of the kind."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] | None = None
+    inbox: Mapping[str, int] | None = None
+    packets: tuple[str, ...] | None = None
+    vectors: bool = False
+    at: Scope | None = None
+    theorem: bool = False
+
+    def bind(self, *names: str, kind: str = NUMBER) -> Scope:
+        return replace(self, names={**self.names, **dict.fromkeys(names, kind)})
+
+
+def check_names(file: s.SourceFile, visible: Mapping[str, s.Definition]) -> None:
+    """Raises one `SpecError` with all problems of the file; `visible` holds its own and its libraries' definitions."""
+    checker = _Checker(visible)
+    checker.distinct("definition", [(i.name, i.span) for i in file.items if not isinstance(i, s.Use | s.Theorem)])
+    checker.distinct("theorem", [(i.name, i.span) for i in file.items if isinstance(i, s.Theorem)])
+    for item in file.items:
+        match item:
+            case s.FunctionDefinition():
+                checker.function(item)
+            case s.ProtocolDefinition():
+                checker.protocol(item)
+            case s.CircuitDefinition():
+                checker.circuit(item)
+            case s.Theorem():
+                checker.theorem(item)
+    if checker.problems:
+        raise SpecError(*dict.fromkeys(checker.problems))
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` when something known is close."""
+    close = get_close_matches(name, list(known), 1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+class _Expressions:
+    """Kinds of expressions, and what is wrong with them."""
+
+    def __init__(self, visible: Mapping[str, s.Definition]) -> None:
+        self.visible = visible
+        self.functions = {k: d for k, d in visible.items() if isinstance(d, s.FunctionDefinition)}
+        self.problems: list[Diagnostic] = []
+        self.results: dict[str, str] = {}
+
+    def report(self, code: str, message: str, span: Span) -> str:
+        self.problems.append(Diagnostic(code, message, span))
+        return ANY
+
+    def unknown(self, what: str, name: str, known: Iterable[str], span: Span) -> str:
+        return self.report("NAME", f"expected {what}, found `{name}`{hint(name, known)}", span)
+
+    def want(self, e: s.Expr, kind: str, scope: Scope) -> None:
+        found = self.kind(e, scope)
+        fits = found in (kind, ANY) or (kind == VECTOR and found == NUMBER) or (kind == MODEL and found in (PROTOCOL, CIRCUIT))
+        if not fits:
+            self.report("TYPE", f"expected a {kind}, found {'an' if found == ARRAY else 'a'} {found}", e.span)
+
+    def kind(self, e: s.Expr, scope: Scope) -> str:
+        match e:
+            case s.Number():
+                return NUMBER
+            case s.Name(name):
+                return self._name(name, scope, e.span)
+            case s.Index(array, index):
+                self.want(index, NUMBER, scope)
+                return self._index(array, scope, e.span)
+            case s.Call():
+                return self._call(e, scope)
+            case s.Unary("not", operand):
+                self.want(operand, BOOLEAN, scope)
+                return BOOLEAN
+            case s.Unary(_, operand):
+                self.want(operand, VECTOR if scope.vectors else NUMBER, scope)
+                return self.quietly(operand, scope)
+            case s.Binary():
+                return self._binary(e, scope)
+            case s.Conditional(condition, then, otherwise):
+                self.want(condition, BOOLEAN, scope)
+                return self._join(self.kind(then, scope), self.kind(otherwise, scope), e)
+            case s.Member(element, low, high):
+                for x in (element, low, high):
+                    self.want(x, NUMBER, scope)
+                return BOOLEAN
+            case s.Reduce():
+                return self._reduce(e, scope)
+            case s.At(inner, machine):
+                self.want(machine, NUMBER, scope)
+                if scope.at is None:
+                    return self.report("NAME", "expected `at` in `keeps` only, found it elsewhere", e.span)
+                return self.kind(inner, replace(scope.at, names={**scope.at.names, **scope.names, "self": NUMBER}))
+            case s.Vector(items):
+                for x in items:
+                    self.want(x, VECTOR, scope)
+                return self._vector(scope, e.span)
+
+    def quietly(self, e: s.Expr, scope: Scope) -> str:
+        """The kind, without reporting again."""
+        before = len(self.problems)
+        kind = self.kind(e, scope)
+        del self.problems[before:]
+        return kind
+
+    def _vector(self, scope: Scope, span: Span) -> str:
+        if not scope.vectors:
+            self.report("TYPE", "expected no vector outside of circuits, found one", span)
+        return VECTOR
+
+    def _join(self, a: str, b: str, e: s.Expr) -> str:
+        if ANY in (a, b):
+            return a if b == ANY else b
+        if {a, b} == {NUMBER, VECTOR}:
+            return VECTOR
+        if a != b:
+            self.report("TYPE", f"expected both branches of one type, found a {a} and a {b}", e.span)
+        return a
+
+    def _name(self, name: str, scope: Scope, span: Span) -> str:
+        if name in scope.names:
+            return scope.names[name]
+        definition = self.visible.get(name)
+        if isinstance(definition, s.FunctionDefinition) or (definition is not None and scope.theorem):
+            return self._defined(name, (), scope, span)
+        if name == "row":
+            return self.report("NAME", "expected `row` in heads, readouts and `reads` of circuits only, found it elsewhere", span)
+        return self.unknown("a name that is known here", name, scope.names, span)
+
+    def _index(self, array: str, scope: Scope, span: Span) -> str:
+        kind = scope.names.get(array)
+        if kind is None and array == "row":
+            return self._name(array, scope, span)
+        if kind is None:
+            return self.unknown("an array that is known here", array, (k for k, v in scope.names.items() if v == ARRAY), span)
+        if kind not in (ARRAY, VECTOR, ANY):
+            self.report("TYPE", f"expected an array, found the {kind} `{array}`", span)
+        return NUMBER
+
+    def _binary(self, e: s.Binary, scope: Scope) -> str:
+        if e.operator in ("and", "or"):
+            self.want(e.left, BOOLEAN, scope)
+            self.want(e.right, BOOLEAN, scope)
+            return BOOLEAN
+        if e.operator in ("==", "!=") and self.quietly(e.left, scope) == BOOLEAN:
+            self.kind(e.left, scope)
+            self.want(e.right, BOOLEAN, scope)
+            return BOOLEAN
+        if e.operator in ("==", "!=") and self.quietly(e.left, scope) == ANY and self.quietly(e.right, scope) == BOOLEAN:
+            self.kind(e.left, scope)
+            self.kind(e.right, scope)
+            return BOOLEAN
+        self.want(e.left, NUMBER, scope)
+        self.want(e.right, NUMBER, scope)
+        return BOOLEAN if e.operator in COMPARISONS else NUMBER
+
+    def _arity(self, name: str, expected: int, found: int, span: Span) -> bool:
+        if expected != found:
+            self.report("ARITY", f"expected {expected} argument{'' if expected == 1 else 's'} of {name}, found {found}", span)
+        return expected == found
+
+    def _call(self, e: s.Call, scope: Scope) -> str:
+        if e.options and not (scope.theorem and e.function == "transformer"):
+            self.report("NAME", f"expected options with transformer only, found {e.options[0][0]} = ...", e.span)
+        if e.function in BY_NAME:
+            return self._by_name(e, scope)
+        if scope.theorem and e.function in SIZES:
+            if self._arity(e.function, 1, len(e.arguments), e.span):
+                self.want(e.arguments[0], SIZES[e.function], scope)
+            return NUMBER
+        if scope.theorem and e.function == "transformer":
+            return self._transformer(e, scope)
+        if e.function in ("min", "max"):
+            for a in e.arguments:
+                self.want(a, NUMBER, scope)
+            if not e.arguments:
+                self.report("ARITY", f"expected arguments of {e.function}, found none", e.span)
+            return NUMBER
+        if e.function in BUILTINS:
+            kinds, result = BUILTINS[e.function]
+            if self._arity(e.function, len(kinds), len(e.arguments), e.span):
+                for a, kind in zip(e.arguments, kinds, strict=True):
+                    self.want(a, kind, scope)
+            return self._vector(scope, e.span) if result == VECTOR else result
+        return self._defined(e.function, e.arguments, scope, e.span)
+
+    def _by_name(self, e: s.Call, scope: Scope) -> str:
+        """`only(tag)`, `count(tag)`, `packed(P)`, `destinations(P)`"""
+        of_tags = e.function in ("only", "count")
+        known: Iterable[str] | None = scope.inbox if of_tags else scope.packets
+        result = NUMBER if of_tags else VECTOR if e.function == "packed" else SET
+        if known is None:
+            place = "where there is an inbox" if of_tags else "in heads of circuits"
+            self.report("NAME", f"expected {e.function}(...) {place} only, found it elsewhere", e.span)
+        elif self._arity(e.function, 1, len(e.arguments), e.span):
+            argument = e.arguments[0]
+            if not isinstance(argument, s.Name) or argument.name not in known:
+                what = "a type of message" if of_tags else "a declaration of packets"
+                self.unknown(what, argument.name if isinstance(argument, s.Name) else "...", known, argument.span)
+            elif e.function == "only" and scope.inbox is not None and scope.inbox[argument.name] != 1:
+                self.report("ARITY", f"expected a message of one word in only(...), found {argument.name} "
+                                     f"of {scope.inbox[argument.name]}", e.span)
+        return result
+
+    def _transformer(self, e: s.Call, scope: Scope) -> str:
+        if self._arity("transformer", 1, len(e.arguments), e.span):
+            self.want(e.arguments[0], PROTOCOL, scope)
+        for option, value in e.options:
+            if option not in OPTIONS:
+                self.unknown(f"one of the options {', '.join(OPTIONS)}", option, OPTIONS, e.span)
+            elif not isinstance(value, s.Name) or value.name not in OPTIONS[option]:
+                found = value.name if isinstance(value, s.Name) else "..."
+                self.unknown(f"one of {', '.join(OPTIONS[option])} for {option}", found, OPTIONS[option], value.span)
+        self.distinct("option", [(option, value.span) for option, value in e.options])
+        return CIRCUIT
+
+    def _defined(self, name: str, arguments: tuple[s.Expr, ...], scope: Scope, span: Span) -> str:
+        definition = self.visible.get(name)
+        if definition is None or (not scope.theorem and not isinstance(definition, s.FunctionDefinition)):
+            for a in arguments:
+                self.kind(a, scope)
+            known = [*BUILTINS, *BY_NAME, "min", "max", *(self.visible if scope.theorem else self.functions)]
+            known += [*SIZES, "transformer"] if scope.theorem else []
+            return self.unknown("a function that is known here", name, known, span)
+        self._arity(name, len(definition.parameters), len(arguments), span)
+        for a in arguments:
+            if isinstance(definition, s.FunctionDefinition):
+                self.kind(a, scope)
+            else:
+                self.want(a, NUMBER, scope)
+        match definition:
+            case s.FunctionDefinition():
+                result = self._result(definition)
+                return self._vector(scope, span) if result == VECTOR else result
+            case s.ProtocolDefinition():
+                return PROTOCOL
+            case s.CircuitDefinition():
+                return CIRCUIT
+
+    def function_scope(self, d: s.FunctionDefinition) -> Scope:
+        return Scope(dict.fromkeys(d.parameters, ANY), vectors=True)
+
+    def _result(self, d: s.FunctionDefinition) -> str:
+        if d.name not in self.results:
+            self.results[d.name] = ANY
+            self.results[d.name] = self.quietly(d.body, self.function_scope(d))
+        return self.results[d.name]
+
+    def binder(self, b: s.Binder, scope: Scope) -> Scope:
+        """What is known inside of the binder."""
+        match b:
+            case s.OverRange(variable, low, high):
+                self.want(low, NUMBER, scope)
+                self.want(high, NUMBER, scope)
+                names = [variable]
+            case s.OverHeld(variable, array):
+                if scope.held is None:
+                    self.report("NAME", "expected held(...) in local functions only, found it elsewhere", b.span)
+                elif array not in scope.held:
+                    self.unknown("an array that lies on machines", array, scope.held, b.span)
+                names = [variable]
+            case s.OverInbox(tag, variables, source):
+                if scope.inbox is None:
+                    self.report("NAME", "expected `in inbox` where there is an inbox only, found it elsewhere", b.span)
+                elif tag not in scope.inbox:
+                    self.unknown("a type of message", tag, scope.inbox, b.span)
+                elif scope.inbox[tag] != len(variables):
+                    self.report("ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, found {len(variables)}", b.span)
+                names = [*variables, *([source] if source else [])]
+        self.distinct("variable", [(name, b.span) for name in names])
+        return scope.bind(*names)
+
+    def _reduce(self, e: s.Reduce, scope: Scope) -> str:
+        inner = self.binder(e.binder, scope)
+        if e.condition is not None:
+            self.want(e.condition, BOOLEAN, inner)
+        if e.kind == "only":
+            return self.kind(e.body, inner)
+        if e.kind == "vector":
+            self.want(e.body, VECTOR, inner)
+            return self._vector(scope, e.span)
+        self.want(e.body, BOOLEAN if e.kind in ("any", "all", "count") else NUMBER, inner)
+        return BOOLEAN if e.kind in ("any", "all") else NUMBER
+
+    def distinct(self, what: str, names: list[tuple[str, Span]], taken: Iterable[str] = RESERVED) -> None:
+        """No name twice, none that means something already."""
+        seen: set[str] = set()
+        for name, span in names:
+            if name in seen:
+                self.report("DUPLICATE", f"expected one {what} `{name}`, found a second", span)
+            elif name in taken:
+                self.report("DUPLICATE", f"expected a new name for a {what}, found `{name}`, which the language has", span)
+            seen.add(name)
+
+
+class _Checker(_Expressions):
+    """Definitions, statements and theorems."""
+
+    def function(self, d: s.FunctionDefinition) -> None:
+        if d.name in TAKEN - FREE_IN_CIRCUITS:
+            self.report("DUPLICATE", f"expected a new name for a function, found `{d.name}`, which the language has", d.span)
+        self.distinct("parameter", [(p, d.span) for p in d.parameters])
+        self.kind(d.body, self.function_scope(d))
+
+    def block(self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None, outputs: tuple[str, ...] | None) -> None:
+        """Statements; what may be sent and assigned here, None for nothing."""
+        for st in body:
+            match st:
+                case s.Let(name, value):
+                    kind = self.kind(value, scope)
+                    self.distinct("constant", [(name, st.span)])
+                    scope = scope.bind(name, kind=kind)
+                case s.Send():
+                    self._send(st, scope, sends)
+                case s.Choose(condition, then, otherwise):
+                    self.want(condition, BOOLEAN, scope)
+                    self.block(then, scope, sends, outputs)
+                    self.block(otherwise, scope, sends, outputs)
+                case s.Repeat(binder, inner):
+                    self.block(inner, self.binder(binder, scope), sends, outputs)
+                case s.Assign(array, index, value):
+                    if outputs is None:
+                        self.report("PLACE", "expected output words to be assigned in `finish` only, found it in a round", st.span)
+                    elif array not in outputs:
+                        self.unknown("an output array", array, outputs, st.span)
+                    self.want(index, NUMBER, scope)
+                    self.want(value, NUMBER, scope)
+
+    def _send(self, st: s.Send, scope: Scope, sends: Mapping[str, int] | None) -> None:
+        if sends is None:
+            self.report("PLACE", "expected no `send` in `finish`, found one", st.span)
+        elif st.tag not in sends:
+            self.unknown("a type of message", st.tag, sends, st.span)
+        elif sends[st.tag] != len(st.words):
+            self.report("ARITY", f"expected {sends[st.tag]} words in a message {st.tag}, found {len(st.words)}", st.span)
+        for e in (*st.words, st.destination):
+            self.want(e, NUMBER, scope)
+
+    def _head(self, d: s.ProtocolDefinition | s.CircuitDefinition) -> Scope:
+        """Parameters, `where`, constants, settings, arrays, requires, messages: the scope of constants."""
+        self.distinct("parameter", [(p, d.span) for p in d.parameters])
+        scope = Scope(dict.fromkeys(d.parameters, NUMBER))
+        if d.where is not None:
+            self.want(d.where, BOOLEAN, scope)
+        for let in d.lets:
+            kind = self.kind(let.value, scope)
+            if kind not in (NUMBER, BOOLEAN, ANY):
+                self.report("TYPE", f"expected a constant that is a number, found a {kind}", let.value.span)
+            scope = scope.bind(let.name, kind=kind)
+        for _, e in d.settings:
+            self.want(e, NUMBER, scope)
+        for a in (*d.inputs, *d.outputs):
+            self.want(a.size, NUMBER, scope)
+            self._types((a.type,), scope)
+        for m in d.messages:
+            self._types(m.words, scope)
+        self.distinct("constant or array", [*((p, d.span) for p in d.parameters), *((x.name, x.span) for x in d.lets),
+                                            *((x.name, x.span) for x in (*d.inputs, *d.outputs))])
+        self.distinct("type of message", [(m.tag, m.span) for m in d.messages])
+        whole = scope.bind(*(a.name for a in d.inputs), kind=ARRAY)
+        for e in d.requires:
+            self.want(e, BOOLEAN, whole)
+        return scope
+
+    def _types(self, types: tuple[s.Type, ...], scope: Scope) -> None:
+        for t in types:
+            if isinstance(t, s.RangeType):
+                self.want(t.low, NUMBER, scope)
+                self.want(t.high, NUMBER, scope)
+
+    def each(self, each: s.ForEach | None, scope: Scope) -> Scope:
+        """The scope with the variable of a loop."""
+        if each is None:
+            return scope
+        self.want(each.low, NUMBER, scope)
+        self.want(each.high, NUMBER, scope)
+        self.distinct("variable", [(each.variable, each.span)])
+        return scope.bind(each.variable)
+
+    def protocol(self, d: s.ProtocolDefinition) -> None:
+        constants = self._head(d)
+        arrays = tuple(a.name for a in d.inputs)
+        outputs = tuple(a.name for a in d.outputs)
+        tags = {m.tag: len(m.words) for m in d.messages}
+        for a in d.outputs:
+            if a.readout is not None:
+                self.report("DECLARATION", f"expected a readout in circuits only, found one at {a.name}", a.span)
+        whole = constants.bind(*arrays, kind=ARRAY)
+        local = replace(whole.bind("self"), held=arrays + outputs, inbox=tags)
+        for r in d.rounds:
+            keeps = self.each(r.each, replace(whole, at=local))
+            for e in r.keeps:
+                self.want(e, BOOLEAN, keeps)
+            self.block(r.body, local.bind(*([r.each.variable] if r.each else [])), tags, None)
+        self.block(d.finish, local, None, outputs)
+
+    def circuit(self, d: s.CircuitDefinition) -> None:
+        constants = self._head(d)
+        tags = {m.tag: len(m.words) for m in d.messages}
+        rows = replace(constants, names={**constants.names, "self": NUMBER, "row": VECTOR}, vectors=True)
+        packets = tuple(p.name for p in d.packets)
+        outputs = tuple(a.name for a in d.outputs)
+        for a in d.outputs:
+            if a.readout is not None:
+                self.want(a.readout, NUMBER, rows)
+        self.distinct("declaration of packets", [(p.name, p.span) for p in d.packets])
+        for p in d.packets:
+            self._packets(p, constants, tags)
+        for x in d.layers:
+            inner = self.each(x.each, constants)
+            variables = [x.each.variable] if x.each else []
+            if x.local is not None:
+                self._local(d, x.local, inner, rows.bind(*variables), tags)
+            heads = replace(rows.bind(*variables).bind(*outputs, kind=ARRAY), packets=packets)
+            self.distinct("head", [(h.name, h.span) for h in x.heads])
+            for case in (c for h in x.heads for c in (*h.query, *h.key, *h.value)):
+                self.want(case.value, VECTOR, heads)
+                if case.condition is not None:
+                    self.want(case.condition, BOOLEAN, heads)
+
+    def _packets(self, p: s.PacketsDeclaration, constants: Scope, tags: Mapping[str, int]) -> None:
+        for tag in p.tags:
+            if tag not in tags:
+                self.unknown("a type of message", tag, tags, p.span)
+        self.distinct("type in packets", [(tag, p.span) for tag in p.tags])
+        for e in (p.at, p.machines, p.messages, p.heard):
+            self.want(e, NUMBER, constants)
+        if isinstance(p.selector, s.SelectorByName):
+            if p.selector.name not in SELECTORS:
+                self.unknown("identity, kautz_singleton or table", p.selector.name, [*SELECTORS, "table"], p.selector.span)
+            else:
+                self._arity(p.selector.name, SELECTORS[p.selector.name], len(p.selector.arguments), p.selector.span)
+            for e in p.selector.arguments:
+                self.want(e, NUMBER, constants)
+
+    def _local(self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope, tags: Mapping[str, int]) -> None:
+        self.want(local.low, NUMBER, inner)
+        self.want(local.high, NUMBER, inner)
+        packets, inputs, read = [p.name for p in d.packets], [a.name for a in d.inputs], []
+        for r in local.reads:
+            if isinstance(r, s.ReadsPackets):
+                if r.packets not in packets:
+                    self.unknown("a declaration of packets", r.packets, packets, r.span)
+                continue
+            if r.array not in inputs:
+                self.unknown("an input array", r.array, inputs, r.span)
+            read.append((r.array, r.span))
+            self.want(r.low, NUMBER, rows)
+            self.want(r.high, NUMBER, rows)
+            self.distinct("variable", [(r.variable, r.span)])
+            self.want(r.value, NUMBER, rows.bind(r.variable))
+        self.distinct("input array that is read", read)
+        names = tuple(name for name, _ in read)
+        scope = replace(inner.bind("self").bind(*names, kind=ARRAY), held=names, inbox=tags, vectors=True)
+        self.block(local.body, scope, tags, tuple(a.name for a in d.outputs))
+
+    # theorems
+    def theorem(self, t: s.Theorem) -> None:
+        scope = Scope(theorem=True)
+        models: dict[str, s.ProtocolDefinition | s.CircuitDefinition | None] = {}
+        for domain in t.domains:
+            for e in (x for span in domain.spans for x in span):
+                self.want(e, NUMBER, scope)
+            scope = scope.bind(domain.name)
+        if t.where is not None:
+            self.want(t.where, BOOLEAN, scope)
+        for let in t.lets:
+            kind = self.kind(let.value, scope)
+            scope = scope.bind(let.name, kind=kind)
+            if kind in (PROTOCOL, CIRCUIT, ANY):
+                models[let.name] = self._model(let.value, models)
+        self.distinct("parameter or constant", [(x.name, x.span) for x in (*t.domains, *t.lets)])
+        self.distinct("claim", [(c.name, c.span) for c in t.claims])
+        for claim in t.claims:
+            self._claim(claim.statement, scope, models)
+
+    def _model(self, e: s.Expr, models: Mapping[str, Any]) -> s.ProtocolDefinition | s.CircuitDefinition | None:
+        """The definition whose arrays a model has."""
+        match e:
+            case s.Call("transformer", (inner, *_)):
+                return self._model(inner, models)
+            case s.Call(name, _) | s.Name(name):
+                found = models.get(name) or self.visible.get(name)
+                return found if isinstance(found, s.ProtocolDefinition | s.CircuitDefinition) else None
+        return None
+
+    def _subject(self, name: str, kind: str, scope: Scope, span: Span) -> bool:
+        found = scope.names.get(name)
+        if found is None:
+            self.unknown(f"a {kind} that a `let` of this theorem names", name, scope.names, span)
+        elif found not in (kind, ANY) and not (kind == MODEL and found in (PROTOCOL, CIRCUIT)):
+            self.report("TYPE", f"expected a {kind}, found the {found} `{name}`", span)
+        else:
+            return True
+        return False
+
+    def _claim(self, claim: s.Statementlike, scope: Scope, models: Mapping[str, Any]) -> None:
+        match claim:
+            case s.Simulates(circuit, protocol, _):
+                self._subject(circuit, CIRCUIT, scope, claim.span)
+                self._subject(protocol, PROTOCOL, scope, claim.span)
+            case s.Fits(protocol):
+                self._subject(protocol, PROTOCOL, scope, claim.span)
+            case s.Delivers(circuit):
+                self._subject(circuit, CIRCUIT, scope, claim.span)
+            case s.Holds(condition):
+                self.want(condition, BOOLEAN, scope)
+            case s.Computes(subject, equation, each):
+                if self._subject(subject, MODEL, scope, claim.span):
+                    d = models.get(subject)
+                    inner = self.each(each, scope)
+                    if d is not None:
+                        inner = inner.bind(*(a.name for a in (*d.inputs, *d.outputs)), kind=ARRAY)
+                        self.want(equation, BOOLEAN, inner)

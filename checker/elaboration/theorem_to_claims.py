@@ -1,0 +1,246 @@
+"""A theorem to its claims: instances expanded, compilers called, their results printed and parsed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from checker.compilers.protocol_to_circuit import transformer
+from checker.elaboration.closing import close_circuit, close_protocol, fold
+from checker.elaboration.folding import called, static
+from checker.elaboration.library import Loaded
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
+from checker.kernel.layer_rules import routing_head
+from checker.kernel.proofs import NotProved
+from checker.language import printer
+from checker.language import syntax as s
+from checker.language.diagnostics import Span, spec_error
+from checker.language.parser import parse
+from checker.models import printing
+from checker.models.circuit import Circuit
+from checker.models.protocol import Protocol
+
+Model = Protocol | Circuit
+MAX_INSTANCES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAt:
+    """A claim at one instance. `judgements` must all hold; none: `problem` says why there is nothing to prove.
+
+    `origin` is the protocol that a circuit was compiled from, where there is one: a hint for the prover, never believed.
+    """
+
+    theorem: str
+    name: str
+    instance: tuple[tuple[str, int], ...]
+    statement: str
+    expected: str
+    span: Span
+    judgements: tuple[Judgement, ...]
+    origin: Protocol | None = None
+    problem: str = ""
+
+
+class Models:
+    """Protocols and circuits at parameters, each made once."""
+
+    def __init__(self, definitions: dict[str, s.Definition]) -> None:
+        self.definitions = definitions
+        self.functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
+        self.made: dict[object, Model] = {}
+        self.origins: dict[Circuit, Protocol] = {}
+
+    def close(self, name: str, arguments: tuple[int, ...], span: Span) -> Model:
+        d = self.definitions[name]
+        assert isinstance(d, (s.ProtocolDefinition, s.CircuitDefinition))
+        if len(arguments) != len(d.parameters):
+            raise spec_error("ARITY", f"expected {len(d.parameters)} parameters for {name}, found {len(arguments)}", span)
+        key = (name, arguments)
+        if key not in self.made:
+            given = dict(zip(d.parameters, arguments, strict=True))
+            self.made[key] = close_protocol(d, given, self.functions) if isinstance(d, s.ProtocolDefinition) else close_circuit(
+                d, given, self.functions)
+        return self.made[key]
+
+    def compile(self, p: Protocol, options: tuple[tuple[str, str], ...]) -> Circuit:
+        """The compiler's output reaches the prover only as parsed text."""
+        key = (p, options)
+        if key not in self.made:
+            circuit = reparsed(transformer(p, **dict(options)))
+            self.made[key] = circuit
+            self.origins[circuit] = p
+        found = self.made[key]
+        assert isinstance(found, Circuit)
+        return found
+
+
+def reparsed(circuit: Circuit) -> Circuit:
+    """What the circuit's text says."""
+    items = parse(printing.text(circuit), "<compiled>").items
+    functions = {f.name: f for f in items if isinstance(f, s.FunctionDefinition)}
+    last = items[-1]
+    assert isinstance(last, s.CircuitDefinition)
+    return close_circuit(last, {}, functions)
+
+
+def instances(t: s.Theorem) -> Iterator[dict[str, int]]:
+    """The parameters of each instance, in order."""
+    count = 0
+
+    def extend(done: dict[str, int], rest: tuple[s.Domain, ...]) -> Iterator[dict[str, int]]:
+        if not rest:
+            if t.where is None or static(fold(t.where, done, {})) is True:
+                yield done
+            return
+        for low, high in rest[0].spans:
+            for k in range(_number(low, done), _number(high, done) + 1):
+                yield from extend({**done, rest[0].name: k}, rest[1:])
+
+    for instance in extend({}, t.domains):
+        count += 1
+        if count > MAX_INSTANCES:
+            raise spec_error("TOO_LARGE", f"expected at most {MAX_INSTANCES} instances of {t.name}", t.span)
+        yield instance
+
+
+def _number(e: s.Expr, constants: dict[str, int], functions: dict[str, s.FunctionDefinition] | None = None) -> int:
+    found = static(fold(e, constants, functions or {}))
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise spec_error("TYPE", f"expected a whole number, found {printer.expression(e)}", e.span)
+    return found
+
+
+def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
+    """All claims of a file, instance by instance. A theorem without instances gives one vacuous claim each."""
+    models = Models({**loaded.definitions})
+    original = None if against is None else Models({**against.definitions})
+    for t in loaded.theorems:
+        empty = True
+        for instance in instances(t):
+            empty = False
+            yield from _at(t, instance, models, original)
+        if empty:
+            for c in t.claims:
+                yield ClaimAt(t.name, c.name, (), printer.statement_text(c.statement), c.expect, c.span, (),
+                              problem="the theorem has no instance")
+
+
+def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models | None) -> Iterator[ClaimAt]:
+    constants, bound = dict(instance), dict[str, Model]()
+    for let in t.lets:
+        if isinstance(let.value, s.Call) and (model := _model(let.value, constants, bound, models)) is not None:
+            bound[let.name] = model
+        else:
+            constants[let.name] = _number(let.value, constants, models.functions)
+    place = tuple(instance.items())
+    for c in t.claims:
+        found, origin, problem = _judgements(c, constants, bound, models, instance, original)
+        yield ClaimAt(t.name, c.name, place, printer.statement_text(c.statement), c.expect, c.span, found, origin, problem)
+
+
+def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
+    if e.function == "transformer":
+        (of,) = e.arguments
+        p = _named(of.name, bound, models, of.span) if isinstance(of, s.Name) else _model(of, constants, bound, models) if isinstance(
+            of, s.Call) else None
+        if not isinstance(p, Protocol):
+            raise spec_error("TYPE", "expected a protocol in transformer(...)", e.span)
+        options = tuple((k, x.name) for k, x in e.options if isinstance(x, s.Name))
+        return models.compile(p, options)
+    if isinstance(models.definitions.get(e.function), (s.ProtocolDefinition, s.CircuitDefinition)):
+        return models.close(e.function, tuple(_number(a, constants, models.functions) for a in e.arguments), e.span)
+    return None
+
+
+def _named(name: str, bound: dict[str, Model], models: Models, span: Span) -> Model:
+    return bound[name] if name in bound else models.close(name, (), span)
+
+
+def _judgements(c: s.Claim, constants: dict[str, int], bound: dict[str, Model], models: Models, instance: dict[str, int],
+                original: Models | None) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
+    def protocol(name: str) -> Protocol:
+        found = _named(name, bound, models, c.span)
+        if not isinstance(found, Protocol):
+            raise spec_error("TYPE", f"expected a protocol, found the circuit {name}", c.span)
+        return _original(found, original, instance, c.span)
+
+    def circuit(name: str) -> Circuit:
+        found = _named(name, bound, models, c.span)
+        if not isinstance(found, Circuit):
+            raise spec_error("TYPE", f"expected a circuit, found the protocol {name}", c.span)
+        return found
+
+    match c.statement:
+        case s.Fits(name):
+            return (Fits(protocol(name)),), None, ""
+        case s.Simulates(left, right, rung):
+            if rung != "exact":
+                raise spec_error("NAME", f"expected the rung exact, found {rung}", c.span)
+            return (Simulates(circuit(left), protocol(right)),), None, ""
+        case s.Delivers(name):
+            return _delivers(circuit(name))
+        case s.Computes(name, equation, each):
+            model = _named(name, bound, models, c.span)
+            subject: Model = protocol(name) if isinstance(model, Protocol) else model
+            folded = fold(equation, {k: x for k, x in constants.items()}, models.functions)
+            span = None if each is None else (each.variable, _number(each.low, constants, models.functions),
+                                              _number(each.high, constants, models.functions))
+            origin = models.origins.get(subject) if isinstance(subject, Circuit) else None
+            problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
+            return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
+        case s.Holds(condition):
+            values: dict[str, int] = {}
+            named = _sizes(condition, values, lambda n: _named(n, bound, models, c.span))
+            return (Counts(fold(named, constants, models.functions), tuple(sorted(values.items()))),), None, ""
+
+
+def _original(p: Protocol, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
+    """With `--against`: the protocol of that name there, at the theorem's instance."""
+    if original is None:
+        return p
+    d = original.definitions.get(p.name)
+    if not isinstance(d, s.ProtocolDefinition):
+        raise spec_error("NAME", f"expected a protocol {p.name} in the file to check against", span)
+    missing = [x for x in d.parameters if x not in instance]
+    if missing:
+        raise spec_error("ARITY", f"expected the theorem's instance to name {', '.join(missing)} of {p.name}", span)
+    found = original.close(p.name, tuple(instance[x] for x in d.parameters), span)
+    assert isinstance(found, Protocol)
+    return found
+
+
+def _delivers(c: Circuit) -> tuple[tuple[Judgement, ...], None, str]:
+    found: dict[Delivers, None] = {}
+    for layer in c.layers:
+        for p in c.packets:
+            try:
+                found[routing_head(c, layer, p)] = None
+            except NotProved:
+                continue
+    return tuple(found), None, "" if found else "the circuit has no routing layer"
+
+
+def sizes(m: Model) -> dict[str, int]:
+    """Everything that is counted, on the model as it stands."""
+    if isinstance(m, Protocol):
+        return {"rounds": len(m.rounds) + 1, "machines": m.machines, "memory": m.memory}
+    return {"depth": len(m.layers), "heads": max((len(x.heads) for x in m.layers), default=0), "width": m.width,
+            "tokens": m.tokens + m.blank}
+
+
+def _sizes(node: Any, values: dict[str, int], model: Any) -> Any:
+    if isinstance(node, s.Call) and len(node.arguments) == 1 and isinstance(node.arguments[0], s.Name) and node.function in (
+            "rounds", "machines", "memory", "depth", "heads", "width", "tokens"):
+        found = sizes(model(node.arguments[0].name))
+        if node.function not in found:
+            raise spec_error("TYPE", f"{node.function} is not a size of {node.arguments[0].name}", node.span)
+        key = f"{node.function}({node.arguments[0].name})"
+        values[key] = found[node.function]
+        return s.Name(key, span=node.span)
+    if isinstance(node, tuple):
+        return tuple(_sizes(x, values, model) for x in node)
+    if is_dataclass(node) and not isinstance(node, (type, Span)):
+        return replace(node, **{f.name: _sizes(getattr(node, f.name), values, model) for f in fields(node) if f.name != "span"})
+    return node
