@@ -10,6 +10,7 @@ from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
 from checker.elaboration.library import Loaded
+from checker.kernel.certificates import mentions
 from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
 from checker.kernel.layer_rules import routing_head
 from checker.kernel.proofs import NotProved
@@ -215,10 +216,11 @@ def _delivers(c: Circuit) -> tuple[tuple[Judgement, ...], None, str]:
     found: dict[Delivers, None] = {}
     for layer in c.layers:
         for p in c.packets:
-            try:
-                found[routing_head(c, layer, p)] = None
-            except NotProved:
-                continue
+            if any(mentions(h.value, "packed") and mentions(h.value, p.name) for h in layer.heads):
+                try:
+                    found[routing_head(c, layer, p)] = None
+                except NotProved as reason:
+                    raise spec_error("TYPE", str(reason), c.layers[0].heads[0].value[0].span) from None
     return tuple(found), None, "" if found else "the circuit has no routing layer"
 
 

@@ -1,0 +1,194 @@
+"""Looking for a counterexample: with the evaluator first (fast), confirmed by the replay interpreters, then made small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from random import Random
+from time import monotonic
+
+from checker.kernel.certificates import Violation, selects
+from checker.kernel.enumeration import violated
+from checker.kernel.judgements import Computes, Delivers, Fits, Simulates
+from checker.kernel.layer_rules import selector_of
+from checker.kernel.proofs import NotProved, Witness
+from checker.kernel.protocol_rules import instances
+from checker.models.circuit import Circuit
+from checker.models.protocol import Protocol
+from checker.proving.inputs import all_inputs, count_bound, random_inputs
+from checker.proving.witnesses import of_input, of_routing
+from checker.semantics import circuits as cs
+from checker.semantics import packets as pk
+from checker.semantics import protocols as ps
+from checker.semantics.expressions import Fault, Scope, Vec, View, evaluate
+from checker.semantics.machines import Sent
+
+Words = dict[str, tuple[int, ...]]
+InputJudgement = Fits | Simulates | Computes
+SEED = 1
+
+
+class Disagreement(Exception):
+    """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found: a witness or none, among how many inputs; `complete` if these were all."""
+
+    witness: Witness | None
+    tried: int
+    complete: bool
+
+
+def search(j: InputJudgement, budget: int, seconds: float) -> Search:
+    """All inputs in order if there are at most `budget`, else structured and random ones."""
+    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    complete = count_bound(m.inputs, m.requires) <= budget
+    source = all_inputs(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
+    end, tried = monotonic() + seconds, 0
+    for words in source:
+        if tried >= budget or (tried and monotonic() > end):
+            complete = False
+            break
+        tried += 1
+        if suspicious(j, words):
+            wrong = violated(j, words)
+            if wrong is None:
+                raise Disagreement(f"{j}: the evaluator finds an error at {words} that replay does not confirm")
+            return Search(of_input(j, *smallest(j, words, wrong, complete)), tried, False)
+    return Search(None, tried, complete)
+
+
+def suspicious(j: InputJudgement, words: Words) -> bool:
+    """Is something wrong at this input, by the evaluator?"""
+    try:
+        match j:
+            case Fits(p):
+                return _unfit(p, words)
+            case Simulates(c, p):
+                expected = ps.run(p, words).outputs
+                return cs.run(c, words)[1] != expected
+            case Computes(m, equation, each, functions):
+                outputs = ps.run(m, words).outputs if isinstance(m, Protocol) else cs.run(m, words)[1]
+                return not _equation_holds(m, j, words, outputs)
+    except Fault:
+        return True
+
+
+def _unfit(p: Protocol, words: Words) -> bool:
+    run = ps.run(p, words)
+    if any(x.words > p.memory for _, x in run.traffic):  # type: ignore[operator]
+        return True
+    return any(not evaluate(e, ps.keeps_scope(p, run.states[r], words, []))
+               for r, round_ in enumerate(p.rounds) for e in round_.keeps)
+
+
+def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: dict[tuple[str, int], ps.Value]) -> bool:
+    names = {a.name: View(a.name, words[a.name], 1, a.size) for a in m.inputs}
+    names |= {a.name: View(a.name, tuple(outputs[a.name, k] for k in range(1, a.size + 1)), 1, a.size) for a in m.outputs}
+    functions = {f.name: f for f in j.functions}
+    return all(evaluate(j.equation, Scope({**names, **variables}, functions)) for variables in instances(j.each))
+
+
+def smallest(j: InputJudgement, words: Words, wrong: str, first: bool) -> tuple[Words, str]:
+    """Lower one word at a time while the claim stays violated (an exhaustive search in order has the first already)."""
+    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    end = monotonic() + 2.0
+    again = not first
+    while again and monotonic() < end:
+        again = False
+        for smaller in _lower(m, words):
+            if monotonic() > end:
+                break
+            reason = violated(j, smaller) if suspicious(j, smaller) else None
+            if reason is not None:
+                words, wrong, again = smaller, reason, True
+                break
+    return words, wrong
+
+
+def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
+    from checker.kernel.replay.expressions import satisfies
+
+    for a in m.inputs:
+        for k, x in enumerate(words[a.name]):
+            for y in range(a.low, min(x, a.low + 4)):
+                changed = list(words[a.name])
+                changed[k] = y
+                candidate = {**words, a.name: tuple(changed)}
+                if satisfies(m.requires, m.functions, m.inputs, candidate):
+                    yield candidate
+
+
+# ---- routings -------------------------------------------------------------------------------
+
+Routing = tuple[tuple[int, int], ...]  # (source, destination) of each message, in the order of sending
+
+
+def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
+    """A valid routing that is not delivered: all of a small instance, else ones built on a weakness of the selector, and random ones."""
+    p = j.circuit.packets[0]
+    end, tried = monotonic() + seconds, 0
+    routings, complete = _routings(j, budget)
+    for routing in routings:
+        if tried >= budget or monotonic() > end:
+            complete = False
+            break
+        tried += 1
+        sent, got = deliver(j, routing)
+        if sent != got:
+            return Search(of_routing(p.name, routing, sent, got), tried, False)
+    return Search(None, tried, complete)
+
+
+def _routings(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
+    p = j.circuit.packets[0]
+    choices = [c for k in range(p.messages + 1) for c in combinations(sorted(list(range(1, p.machines + 1)) * p.messages), k)]
+    choices = sorted(set(choices))
+    if len(choices) ** p.machines <= budget:
+        everything = (tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(choices, repeat=p.machines))
+        return (r for r in everything if _valid(r, p.messages)), True
+    return _weak_then_random(j), False
+
+
+def _valid(routing: Routing, most: int) -> bool:
+    sources, targets = [i for i, _ in routing], [d for _, d in routing]
+    return all(sources.count(i) <= most for i in set(sources)) and all(targets.count(d) <= most for d in set(targets))
+
+
+def _weak_then_random(j: Delivers) -> Iterator[Routing]:
+    p = j.circuit.packets[0]
+    try:
+        selects(selector_of(j))
+    except Violation as found:
+        cells = [((row - 1) // p.messages // p.machines + 1, (row - 1) // p.messages % p.machines + 1) for row in found.rows]
+        target = cells[0][1]
+        routing = tuple(sorted(cells + [(i, target) for i in {i for i, _ in cells} if (i, target) not in cells]))
+        if _valid(routing, p.messages):
+            yield routing
+    except NotProved:
+        pass
+    random = Random(SEED)
+    while True:
+        slots = [d for d in range(1, p.machines + 1) for _ in range(p.messages)]
+        random.shuffle(slots)
+        cells = [(i, slots.pop()) for i in range(1, p.machines + 1) for _ in range(p.messages)]
+        yield tuple(x for x in cells if random.random() < 0.8)
+
+
+def deliver(j: Delivers, routing: Routing) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """What was sent to each machine, and what it reads after the head."""
+    c, p = j.circuit, j.circuit.packets[0]
+    kinds = [c.message(tag) for tag in p.tags]
+    states = {i: cs.RowState(Vec({}, c.width)) for i in c.rows}
+    expected: dict[int, list[str]] = {i: [] for i in range(1, p.machines + 1)}
+    for n, (i, d) in enumerate(routing):
+        kind = kinds[n % len(kinds)]
+        words = tuple(low + (n + k) % (high - low + 1) for k, (low, high) in enumerate(kind.words))
+        states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(kind.tag, words, d, True)))
+        expected[d].append(f"{kind.tag}{words} from {i}")
+    out = cs.attend(c, c.layers[0].heads[0], states)
+    got = {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in pk.unpack(c, p, i, out[i])) for i in expected}
+    return {i: sorted(box) for i, box in expected.items()}, got
