@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from checker.elaboration import library
 from checker.language.diagnostics import Diagnostic, Span, SpecError
-from checker.language.parser import MAX_BYTES
 from checker.language.resources import data_folder
 
 SUFFIX = ".lks"
@@ -19,24 +19,10 @@ def _problem(path: Path, message: str) -> SpecError:
 
 
 def read(path: Path) -> str:
-    """The text of a file."""
-    try:
-        if not path.exists():
-            raise _problem(path, "expected a file, found nothing of that name")
-        if not path.is_file():
-            raise _problem(path, "expected a file, found something else")
-        if path.stat().st_size > 4 * MAX_BYTES:
-            raise _problem(path, f"expected at most {MAX_BYTES} characters, found more")
-        data = path.read_bytes()
-    except (OSError, ValueError) as e:
-        raise _problem(path, f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise _problem(path, f"expected text in UTF-8, found byte {data[e.start]} at position {e.start}") from None
-    if "\0" in text:
-        raise _problem(path, "expected text, found a binary file")
-    return text
+    """The text of a file (no pipes and devices: they may never end)."""
+    if path.exists() and not path.is_file():
+        raise _problem(path, "expected a file, found something else")
+    return library.read(path)
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:

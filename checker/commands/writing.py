@@ -20,7 +20,7 @@ STARTER = """\
 // Try:  lockstep check {file}
 //       lockstep run {file} {name} n=4 s=2 p=1 --input 1,0,1,1 --trace
 
-protocol {name}(n, s, p) where n >= 1 and s >= 1 and p >= 1 and n <= s^2 and ceil(n / s) < 2^p + 2 {{
+protocol {name}(n, s, p) where n >= 1 and s >= 1 and p >= 1 and n <= s^2 {{
   word p;
   memory s;
   machines ceil(n / s);

@@ -81,17 +81,16 @@ def called(functions: tuple[s.FunctionDefinition, ...], *trees: Any) -> tuple[s.
     return tuple(f for f in functions if f.name in found)
 
 
-def _mentioned(node: Any) -> Iterator[str]:
-    if isinstance(node, s.Name):
-        yield node.name
-    elif isinstance(node, s.Call):
-        yield node.function
-    if isinstance(node, tuple):
-        for child in node:
-            yield from _mentioned(child)
-    elif is_dataclass(node) and not isinstance(node, Span):
-        for f in fields(node):
-            yield from _mentioned(getattr(node, f.name))
+def _mentioned(tree: Any) -> Iterator[str]:
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            stack.extend(node)
+        elif is_dataclass(node) and not isinstance(node, Span):
+            stack.extend(getattr(node, f.name) for f in fields(node))
+            if isinstance(node, s.Name | s.Call):
+                yield node.name if isinstance(node, s.Name) else node.function
 
 
 def _expr(e: s.Expr | int) -> s.Expr:

@@ -43,7 +43,7 @@ def hadamard(machines: int) -> Embedding:
 
 
 def moment(messages: int) -> Embedding:
-    """The moment curve against 1 - (1/2) prod (z - d)^2: 2Q + 1 coordinates for sets of at most Q machines, however many machines."""
+    """The moment curve against 1 - (1/2) prod (z - d)^2: 2Q + 1 coordinates for sets of at most Q machines."""
     return Embedding("moment", 2 * messages + 1, 1)
 
 

@@ -124,7 +124,8 @@ def _packets(p: Protocol, c: MessageClass, name: str, at: int, matrix: Selector)
 def _route(p: Protocol, route: Route) -> Head:
     """Sparse propagation (Prop. B.1): the average of the packets of those who sent something to this machine."""
     name = route.packets.name
-    return Head(f"route_{name}", route.embedding.query(p.machines), route.embedding.key(name), cases(call("packed", s.Name(name))))
+    value = cases(call("packed", s.Name(name)))
+    return Head(f"route_{name}", route.embedding.query(p.machines), route.embedding.key(name), value)
 
 
 # ---- fixed attention patterns (Lemmas B.4, B.6) ---------------------------------------------------

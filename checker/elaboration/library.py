@@ -80,8 +80,8 @@ def load_text(text: str, name: str = "<text>", path: Path | None = None) -> Load
                 continue
             if item.name in definitions and item.name not in mine:  # twice in one file: check_names says so
                 other = definitions[item.name].span
-                problems.append(Diagnostic("DUPLICATE", f"expected a new name, found `{item.name}`, which {other.file}:{other.line} "
-                                                        "defines", item.span))
+                problems.append(Diagnostic("DUPLICATE", f"expected a new name, found `{item.name}`, which "
+                                                        f"{other.file}:{other.line} defines", item.span))
             mine.add(item.name)
             definitions.setdefault(item.name, item)
     if problems:

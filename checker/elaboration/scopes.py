@@ -26,7 +26,6 @@ SIZES = {"rounds": PROTOCOL, "machines": PROTOCOL, "memory": PROTOCOL,
 OPTIONS = {"selector": ("best", "identity", "kautz_singleton"), "embedding": ("best", "hadamard", "moment")}
 SELECTORS = {"identity": 1, "kautz_singleton": 3}
 TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
-FREE_IN_CIRCUITS = {"rounds", "machines", "memory", "depth", "heads", "width", "tokens", "transformer"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Scope:
 def check_names(file: s.SourceFile, visible: Mapping[str, s.Definition]) -> None:
     """Raises one `SpecError` with all problems of the file; `visible` holds its own and its libraries' definitions."""
     checker = _Checker(visible)
-    checker.distinct("definition", [(i.name, i.span) for i in file.items if not isinstance(i, s.Use | s.Theorem)])
+    checker.distinct("definition", [(i.name, i.span) for i in file.items if not isinstance(i, s.Use | s.Theorem)], TAKEN)
     checker.distinct("theorem", [(i.name, i.span) for i in file.items if isinstance(i, s.Theorem)])
     for item in file.items:
         match item:
@@ -86,11 +85,15 @@ class _Expressions:
     def unknown(self, what: str, name: str, known: Iterable[str], span: Span) -> str:
         return self.report("NAME", f"expected {what}, found `{name}`{hint(name, known)}", span)
 
-    def want(self, e: s.Expr, kind: str, scope: Scope) -> None:
-        found = self.kind(e, scope)
+    def want(self, e: s.Expr, kind: str, scope: Scope) -> str:
+        return self.expect(self.kind(e, scope), kind, e.span)
+
+    def expect(self, found: str, kind: str, span: Span) -> str:
+        """The kind that was found, after a report if it is another one."""
         fits = found in (kind, ANY) or (kind == VECTOR and found == NUMBER) or (kind == MODEL and found in (PROTOCOL, CIRCUIT))
         if not fits:
-            self.report("TYPE", f"expected a {kind}, found {'an' if found == ARRAY else 'a'} {found}", e.span)
+            self.report("TYPE", f"expected a {kind}, found {'an' if found == ARRAY else 'a'} {found}", span)
+        return found
 
     def kind(self, e: s.Expr, scope: Scope) -> str:
         match e:
@@ -107,8 +110,7 @@ class _Expressions:
                 self.want(operand, BOOLEAN, scope)
                 return BOOLEAN
             case s.Unary(_, operand):
-                self.want(operand, VECTOR if scope.vectors else NUMBER, scope)
-                return self.quietly(operand, scope)
+                return self.want(operand, VECTOR if scope.vectors else NUMBER, scope)
             case s.Binary():
                 return self._binary(e, scope)
             case s.Conditional(condition, then, otherwise):
@@ -176,16 +178,11 @@ class _Expressions:
             self.want(e.left, BOOLEAN, scope)
             self.want(e.right, BOOLEAN, scope)
             return BOOLEAN
-        if e.operator in ("==", "!=") and self.quietly(e.left, scope) == BOOLEAN:
-            self.kind(e.left, scope)
-            self.want(e.right, BOOLEAN, scope)
-            return BOOLEAN
-        if e.operator in ("==", "!=") and self.quietly(e.left, scope) == ANY and self.quietly(e.right, scope) == BOOLEAN:
-            self.kind(e.left, scope)
-            self.kind(e.right, scope)
-            return BOOLEAN
-        self.want(e.left, NUMBER, scope)
-        self.want(e.right, NUMBER, scope)
+        left, right = self.kind(e.left, scope), self.kind(e.right, scope)
+        known = right if left == ANY else left
+        kind = BOOLEAN if e.operator in ("==", "!=") and known == BOOLEAN else NUMBER
+        self.expect(left, kind, e.left.span)
+        self.expect(right, kind, e.right.span)
         return BOOLEAN if e.operator in COMPARISONS else NUMBER
 
     def _arity(self, name: str, expected: int, found: int, span: Span) -> bool:
@@ -299,7 +296,8 @@ class _Expressions:
                 elif tag not in scope.inbox:
                     self.unknown("a type of message", tag, scope.inbox, b.span)
                 elif scope.inbox[tag] != len(variables):
-                    self.report("ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, found {len(variables)}", b.span)
+                    self.report("ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, "
+                                         f"found {len(variables)}", b.span)
                 names = [*variables, *([source] if source else [])]
         self.distinct("variable", [(name, b.span) for name in names])
         return scope.bind(*names)
@@ -331,12 +329,11 @@ class _Checker(_Expressions):
     """Definitions, statements and theorems."""
 
     def function(self, d: s.FunctionDefinition) -> None:
-        if d.name in TAKEN - FREE_IN_CIRCUITS:
-            self.report("DUPLICATE", f"expected a new name for a function, found `{d.name}`, which the language has", d.span)
         self.distinct("parameter", [(p, d.span) for p in d.parameters])
         self.kind(d.body, self.function_scope(d))
 
-    def block(self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None, outputs: tuple[str, ...] | None) -> None:
+    def block(self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None,
+              outputs: tuple[str, ...] | None) -> None:
         """Statements; what may be sent and assigned here, None for nothing."""
         for st in body:
             match st:
@@ -354,7 +351,7 @@ class _Checker(_Expressions):
                     self.block(inner, self.binder(binder, scope), sends, outputs)
                 case s.Assign(array, index, value):
                     if outputs is None:
-                        self.report("PLACE", "expected output words to be assigned in `finish` only, found it in a round", st.span)
+                        self.report("PLACE", "expected output words to be assigned in `finish`, found it in a round", st.span)
                     elif array not in outputs:
                         self.unknown("an output array", array, outputs, st.span)
                     self.want(index, NUMBER, scope)
@@ -372,7 +369,6 @@ class _Checker(_Expressions):
 
     def _head(self, d: s.ProtocolDefinition | s.CircuitDefinition) -> Scope:
         """Parameters, `where`, constants, settings, arrays, requires, messages: the scope of constants."""
-        self.distinct("parameter", [(p, d.span) for p in d.parameters])
         scope = Scope(dict.fromkeys(d.parameters, NUMBER))
         if d.where is not None:
             self.want(d.where, BOOLEAN, scope)
@@ -467,7 +463,8 @@ class _Checker(_Expressions):
             for e in p.selector.arguments:
                 self.want(e, NUMBER, constants)
 
-    def _local(self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope, tags: Mapping[str, int]) -> None:
+    def _local(self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope,
+               tags: Mapping[str, int]) -> None:
         self.want(local.low, NUMBER, inner)
         self.want(local.high, NUMBER, inner)
         packets, inputs, read = [p.name for p in d.packets], [a.name for a in d.inputs], []
@@ -503,7 +500,8 @@ class _Checker(_Expressions):
             scope = scope.bind(let.name, kind=kind)
             if kind in (PROTOCOL, CIRCUIT, ANY):
                 models[let.name] = self._model(let.value, models)
-        self.distinct("parameter or constant", [(x.name, x.span) for x in (*t.domains, *t.lets)])
+        bound = [*((x.name, x.span) for x in t.domains), *((x.name, x.span) for x in t.lets)]
+        self.distinct("parameter or constant", bound)
         self.distinct("claim", [(c.name, c.span) for c in t.claims])
         for claim in t.claims:
             self._claim(claim.statement, scope, models)

@@ -1,0 +1,170 @@
+"""The `check` command's passes: files to claims, claims to outcomes, outcomes to a report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import monotonic
+
+from checker.elaboration.library import Loaded, load
+from checker.elaboration.theorem_to_claims import ClaimAt, claims
+from checker.kernel.enumeration import by_enumeration
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
+from checker.kernel.proofs import NotProved, Outcome, Witness
+from checker.kernel.solver import RESOURCES
+from checker.language.diagnostics import Diagnostic, SpecError
+from checker.proving.falsifier import Disagreement, Search, search, search_routing
+from checker.proving.obligations import Prover, obligation
+from checker.proving.results import ClaimResult, Report
+
+FIRST_LOOK = (40, 0.25)  # inputs and seconds before proving
+ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
+TESTED = 10_000
+
+
+@dataclass(slots=True)
+class Checker:
+    """Settles claims one after the other; what is proved once is shared."""
+
+    timeout: float
+    only_falsify: bool
+    prover: Prover = field(default_factory=Prover)
+    known: dict[Judgement, Outcome] = field(default_factory=dict)
+
+    def outcome(self, claim: ClaimAt) -> Outcome:
+        """The verdict on a claim: the worst of its judgements'."""
+        if claim.problem:
+            return Outcome("VACUOUS", reason=claim.problem)
+        found = [self._judge(j, claim) for j in claim.judgements]
+        order = ["ERROR", "REFUTED", "UNDECIDED", "VACUOUS", "INCOMPLETE", "PROVED"]
+        return min(found, key=lambda o: order.index(o.verdict))
+
+    def _judge(self, j: Judgement, claim: ClaimAt) -> Outcome:
+        if j not in self.known:
+            try:
+                self.known[j] = self._test(j) if self.only_falsify else self._settle(j, claim)
+            except Disagreement as error:
+                self.known[j] = Outcome("ERROR", reason=str(error))
+            except RecursionError:
+                self.known[j] = Outcome("UNDECIDED", reason="the expressions are nested too deep to follow")
+            except MemoryError:
+                self.known[j] = Outcome("UNDECIDED", reason="the memory of this machine did not suffice")
+        return self.known[j]
+
+    def _settle(self, j: Judgement, claim: ClaimAt) -> Outcome:
+        if isinstance(j, Counts):
+            return self._count(j)
+        first = self._search(j, *FIRST_LOOK)
+        early = _verdict(first)
+        if early is not None:
+            return early
+        try:
+            name = f"{claim.theorem}[{','.join(f'{k}={x}' for k, x in claim.instance)}]/{claim.name}"
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin)))
+        except NotProved as failure:
+            reason = str(failure)
+        if isinstance(j, (Fits, Simulates, Computes)):
+            try:
+                return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED))
+            except NotProved as failure:
+                reason = f"{reason}; no enumeration: {failure}"
+        again = self._search(j, TESTED, self.timeout)
+        return _verdict(again) or Outcome("UNDECIDED", reason=f"{reason}; no counterexample among {again.tried:,} inputs"
+                                                              f" in at most {self.timeout:g} s")
+
+    def _test(self, j: Judgement) -> Outcome:
+        if isinstance(j, Counts):
+            found = self._count(j)
+            return found if found.verdict == "REFUTED" else Outcome("UNDECIDED", reason="the comparison holds")
+        found_ = self._search(j, TESTED, min(self.timeout, 5.0))
+        what = "routings" if isinstance(j, Delivers) else "inputs"
+        whole = ", which are all" if found_.complete else ""
+        return _verdict(found_) or Outcome("UNDECIDED", reason=f"no counterexample among {found_.tried:,} {what}{whole}")
+
+    def _search(self, j: Judgement, budget: int, seconds: float) -> Search:
+        if isinstance(j, Delivers):
+            return search_routing(j, budget, seconds)
+        assert isinstance(j, (Fits, Simulates, Computes))
+        return search(j, budget, seconds)
+
+    def _count(self, j: Counts) -> Outcome:
+        try:
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, "count")))
+        except NotProved:
+            return Outcome("REFUTED", witness=Witness(", ".join(f"{k} = {x}" for k, x in j.values)))
+
+
+def _verdict(found: Search) -> Outcome | None:
+    if found.witness is not None:
+        return Outcome("REFUTED", witness=found.witness)
+    if found.tried == 0 and found.complete:
+        return Outcome("VACUOUS", reason="no input satisfies `requires`")
+    if found.tried == 0:
+        return Outcome("UNDECIDED", reason="no input was found that satisfies `requires`")
+    return None
+
+
+def check_files(paths: list[Path], *, against: Path | None = None, only_falsify: bool = False, timeout: float = 60.0,
+                progress: Callable[[str, int, int], None] | None = None,
+                on_result: Callable[[ClaimResult], None] | None = None) -> Report:
+    """Check every claim of the files. Raises `SpecError` with the diagnostics of all files before anything is proved."""
+    begin = monotonic()
+    original = None if against is None else load(against)
+    everything = _all_claims(load_all(paths), original)
+    checker = Checker(timeout, only_falsify)
+    results: list[ClaimResult] = []
+    for number, claim in enumerate(everything):
+        place = ", ".join(f"{k}={x}" for k, x in claim.instance)
+        if progress is not None:
+            progress(f"{claim.theorem}.{claim.name} {place}", number, len(everything))
+        start = monotonic()
+        outcome = checker.outcome(claim)
+        result = ClaimResult(claim.theorem, claim.name, claim.instance, claim.statement, claim.expected, outcome,
+                             monotonic() - start, claim.span)
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+    budget = (("timeout", f"{timeout:g} s a claim"), ("z3", f"{RESOURCES:,} resource units a question"),
+              ("enumeration", f"{ENUMERATED:,} inputs"))
+    return Report(tuple(results), monotonic() - begin, versions(), budget)
+
+
+def load_all(paths: list[Path]) -> list[Loaded]:
+    """All files, or the diagnostics of all of them."""
+    loaded: list[Loaded] = []
+    problems: list[Diagnostic] = []
+    for path in paths:
+        try:
+            loaded.append(load(path))
+        except SpecError as error:
+            problems += error.diagnostics
+    if problems:
+        raise SpecError(*problems)
+    return loaded
+
+
+def _all_claims(files: list[Loaded], original: Loaded | None) -> list[ClaimAt]:
+    found: list[ClaimAt] = []
+    problems: list[Diagnostic] = []
+    for loaded in files:
+        try:
+            found += claims(loaded, original)
+        except SpecError as error:
+            problems += error.diagnostics
+    if problems:
+        raise SpecError(*problems)
+    return found
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """What the verdicts depend on."""
+    found = [("python", platform.python_version())]
+    for name in ("lockstep-checker", "z3-solver", "lark"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            found.append((name, "source tree"))
+    return tuple(found)

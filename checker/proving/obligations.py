@@ -1,0 +1,101 @@
+"""A claim as a graph of named obligations: which judgements it takes, which rule joins them. Shared nodes are settled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from checker.kernel.certificates import mentions, propagates, selects
+from checker.kernel.enumeration import counts
+from checker.kernel.judgements import (
+    Computes,
+    Counts,
+    Delivers,
+    Fits,
+    Judgement,
+    LayerStep,
+    Propagates,
+    Selects,
+    Simulates,
+    digest,
+)
+from checker.kernel.layer_rules import (
+    computes_by_simulation,
+    delivers,
+    layer_step,
+    routing_head,
+    selector_of,
+    simulates,
+)
+from checker.kernel.proofs import NotProved, Proved
+from checker.kernel.protocol_rules import computes, fits
+from checker.models.circuit import Circuit
+from checker.models.protocol import Protocol
+
+RULES: dict[type, Callable[..., Proved]] = {
+    Fits: fits, Computes: computes, Selects: selects, Propagates: propagates, Delivers: delivers,
+    LayerStep: layer_step, Simulates: simulates, Counts: counts,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """One node: a judgement, the rule that concludes it, and the obligations that are its premises."""
+
+    name: str
+    judgement: Judgement
+    premises: tuple[Obligation, ...]
+    rule: Callable[..., Proved]
+
+    @property
+    def digest(self) -> str:
+        """The content's name; the same content anywhere has the same one."""
+        return digest(self.judgement)
+
+
+def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Obligation:
+    """The graph under a judgement. Raises `NotProved` if the circuit does not have the parts that its rule speaks of."""
+    premises: list[Obligation] = []
+    rule: Callable[..., Proved] = RULES[type(j)]
+    match j:
+        case Computes(Protocol() as p):
+            premises = [obligation(Fits(p), f"{name}/fits")]
+        case Computes(Circuit() as c, equation, each, functions) if origin is not None:
+            rule = computes_by_simulation
+            premises = [obligation(Simulates(c, origin), f"{name}/simulates"),
+                        obligation(Computes(origin, equation, each, functions), f"{name}/protocol")]
+        case Computes():
+            raise NotProved("the circuit was not compiled from a protocol here")
+        case Delivers(c):
+            premises = [obligation(selector_of(j), f"{name}/selector"), obligation(Propagates(c), f"{name}/propagation")]
+        case LayerStep(c, p, k):
+            premises = [obligation(Fits(p), f"{name}/fits")]
+            if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):
+                premises += [obligation(routing_head(c, c.layers[k], x), f"{name}/{x.name}") for x in c.packets]
+        case Simulates(c, p):
+            premises = [obligation(Fits(p), f"{name}/fits")]
+            premises += [obligation(LayerStep(c, p, k), f"{name}/layer {k + 1}") for k in range(len(p.rounds) + 2)]
+        case _:
+            pass
+    return Obligation(name, j, tuple(premises), rule)
+
+
+@dataclass(slots=True)
+class Prover:
+    """Settles obligations, each content once. `settled` maps digests to proofs or to the reason there is none."""
+
+    settled: dict[tuple[str, Any], Proved | NotProved] = field(default_factory=dict)
+
+    def prove(self, o: Obligation) -> Proved:
+        """The proof of an obligation, premises first. Raises `NotProved`."""
+        key = (o.digest, o.rule)
+        if key not in self.settled:
+            try:
+                self.settled[key] = o.rule(o.judgement, *(self.prove(x) for x in o.premises))
+            except NotProved as reason:
+                self.settled[key] = reason
+        found = self.settled[key]
+        if isinstance(found, NotProved):
+            raise found
+        return found
