@@ -27,7 +27,8 @@ circuit c { word 1; tokens 2; start; width 30; input x[2] in word; output y[2] i
   packets P of part at 3 { machines 2; messages 1; selector identity(4); heard 0; }
   layer a { local 1..2 reads x[k] = row[k] for k in self..self reads P {
       send part(x[self]) to 1; y[self] = only(part); }
-    head h { query (-row, 2 * self, zeros(3)) when self >= 1; key hadamard_dual(destinations(P), 4), row; value (packed(P), y[1]); } }
+    head h { query (-row, 2 * self, zeros(3)) when self >= 1; key hadamard_dual(destinations(P), 4), row; value (packed(P), y[1]); }
+  }
 }
 theorem t for n in {4..8, 16}, s in 2..n where s < n {
   let P = p(n, s); let C = c; let T = transformer(P, selector = best, embedding = moment); let d = n + one;
@@ -82,7 +83,7 @@ def test_all_problems_and_hints() -> None:
 
 
 def test_deep_expressions_are_quick() -> None:
-    load_text("function f(a) = " + "-" * 180 + "a; function g(a) = " + "(" * 90 + "a > 1" + " == (1 > a))" * 90 + ";")
+    load_text("function f(a) = " + "-" * 180 + "a; function g(a) = " + "((" * 60 + "a > 1" + ") == (1 > a))" * 60 + ";")
 
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +106,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(load(tmp_path / "a.lks").definitions) == ["b", "a"]
     assert list(load(tmp_path / "b.lks").definitions) == ["a", "b"]
     assert set(load_text("use a from library; function c = a(1);").definitions) == {"a", "b", "c"}
+
+
+def test_long_chains_of_functions() -> None:
+    load_text("function f0(a) = a;\n" + "\n".join(f"function f{k}(a) = f{k - 1}(a) + 1;" for k in range(1, 500)[::-1]))

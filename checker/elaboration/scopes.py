@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
+from checker.elaboration.folding import deep
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError
 
@@ -46,7 +47,13 @@ class Scope:
 
 def check_names(file: s.SourceFile, visible: Mapping[str, s.Definition]) -> None:
     """Raises one `SpecError` with all problems of the file; `visible` holds its own and its libraries' definitions."""
-    checker = _Checker(visible)
+    with deep():
+        problems = _problems(file, _Checker(visible))
+    if problems:
+        raise SpecError(*dict.fromkeys(problems))
+
+
+def _problems(file: s.SourceFile, checker: _Checker) -> list[Diagnostic]:
     checker.distinct("definition", [(i.name, i.span) for i in file.items if not isinstance(i, s.Use | s.Theorem)], TAKEN)
     checker.distinct("theorem", [(i.name, i.span) for i in file.items if isinstance(i, s.Theorem)])
     for item in file.items:
@@ -59,8 +66,7 @@ def check_names(file: s.SourceFile, visible: Mapping[str, s.Definition]) -> None
                 checker.circuit(item)
             case s.Theorem():
                 checker.theorem(item)
-    if checker.problems:
-        raise SpecError(*dict.fromkeys(checker.problems))
+    return checker.problems
 
 
 def hint(name: str, known: Iterable[str]) -> str:
