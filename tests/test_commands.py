@@ -229,7 +229,7 @@ def test_new_can_be_checked_and_is_not_overwritten(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PROVED" in done.stdout
     assert "left as it is" in wrong(lockstep("new", "parity", cwd=tmp_path))
-    for name in ("../parity", "round", "total"):
+    for name in ("../parity", "total", "ceil"):
         wrong(lockstep("new", name, cwd=tmp_path))
     done = lockstep("test", "parity.lks", cwd=tmp_path)
     assert done.returncode == 0
@@ -296,7 +296,7 @@ def rendered(*results: ClaimResult, verbose: bool = False, quiet: bool = False, 
 
 def test_text_report_groups_instances() -> None:
     text = rendered(*(result("PROVED", n=n) for n in range(4, 9)))
-    assert text.splitlines()[0] == "PROVED     sums.right  P fits   n=4..8, s=2 (5 instances)  1.25 s"
+    assert text.splitlines()[0] == "PROVED      sums.right  P fits   n=4..8, s=2 (5 instances)  1.25 s"
     assert "5 proved: all as expected" in text
     assert "\x1b" not in text
 

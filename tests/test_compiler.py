@@ -143,7 +143,7 @@ def test_a_wrong_circuit_is_noticed() -> None:
         "no clear": replace(c, layers=(*c.layers[:2], replace(last, heads=last.heads[:1]), c.layers[3])),
         "deaf": replace(c, packets=(replace(c.packets[0], heard=Fraction(1)), *c.packets[1:])),
         "one column": replace(c, packets=(replace(c.packets[0], selector=selectors.identity(1)), *c.packets[1:])),
-        "no start": replace(c, start=False)}
+        "one word": replace(c, readouts=(s.Index("row", s.Number(1)),))}
     for name, mutant in mutants.items():
         assert any(replay_circuit(mutant, w).outputs != replay_protocol(p, w).outputs for w in inputs(p)), name
 

@@ -27,7 +27,8 @@ circuit c { word 1; tokens 2; start; width 30; input x[2] in word; output y[2] i
   packets P of part at 3 { machines 2; messages 1; selector identity(4); heard 0; }
   layer a { local 1..2 reads x[k] = row[k] for k in self..self reads P {
       send part(x[self]) to 1; y[self] = only(part); }
-    head h { query (-row, 2 * self, zeros(3)) when self >= 1; key hadamard_dual(destinations(P), 4), row; value (packed(P), y[1]); }
+    head h { query (-row, 2 * self, zeros(3)) when self >= 1; key hadamard_dual(destinations(P), 4), row;
+      value (packed(P), y[1]); }
   }
 }
 theorem t for n in {4..8, 16}, s in 2..n where s < n {

@@ -54,7 +54,8 @@ def _run(paths: tuple[str, ...], against: str | None, timeout: float, text: Text
     def take(result: ClaimResult) -> None:
         results.append(result)
         if text is not None:
-            bar.pause()
+            if text.due(result):
+                bar.pause()
             text.add(result)
 
     progress: Callable[[str, int, int], None] | None = None if bar.progress is None else bar.update
@@ -72,7 +73,7 @@ def _run(paths: tuple[str, ...], against: str | None, timeout: float, text: Text
 
 def _report(report: Report, text: TextReport | None, json_to: str | None, status: int | None = None) -> None:
     if text is not None:
-        text.summary(report)
+        text.summary(report, interrupted=status == 130)
     if json_to == "-":
         sys.stdout.write(json_report.render(report, status))
     elif json_to is not None:

@@ -126,16 +126,16 @@ def without_comments(text: str) -> list[str]:
 
 def new_command(name: str, output: str | None) -> int:
     """Write the starter text to a new file."""
+    from checker.elaboration.library import load_text
+
     path = Path(output) if output is not None else Path(f"{name}.lks")
     if NAME.fullmatch(name) is None or len(name) > 60:
         raise spec_error("NAME", f"expected a name of letters, digits and _, found `{name[:60]}`")
     text = STARTER.format(name=name, file=path)
     try:
-        parse(text)
-    except SpecError:
-        raise spec_error("NAME", f"expected a name, found a word of the language: `{name}`") from None
-    if name in ("total", "transformer", "part"):
-        raise spec_error("NAME", f"expected a name that the starter text does not use, found `{name}`")
+        load_text(text)
+    except SpecError as e:
+        raise spec_error("NAME", f"expected a name that means nothing yet, found `{name}`: {e.diagnostics[0].message}") from None
     files.write(path, text, overwrite=False)
     click.echo(f"wrote {path}")
     return 0

@@ -487,8 +487,7 @@ class _Checker(_Expressions):
             self.distinct("variable", [(r.variable, r.span)])
             self.want(r.value, NUMBER, rows.bind(r.variable))
         self.distinct("input array that is read", read)
-        names = tuple(name for name, _ in read)
-        scope = replace(inner.bind("self").bind(*names, kind=ARRAY), held=names, inbox=tags, vectors=True)
+        scope = replace(inner.bind("self").bind(*inputs, kind=ARRAY), held=tuple(inputs), inbox=tags, vectors=True)
         self.block(local.body, scope, tags, tuple(a.name for a in d.outputs))
 
     # theorems

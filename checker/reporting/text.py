@@ -24,13 +24,15 @@ class TextReport:
         self.verbose, self.quiet, self.testing = verbose, quiet, testing
         self.group: list[ClaimResult] = []
 
-    def add(self, result: ClaimResult) -> bool:
-        """Take one more result. True if a line was printed."""
-        printed = bool(self.group) and self._key(self.group[0]) != self._key(result)
-        if printed:
+    def due(self, result: ClaimResult) -> bool:
+        """Will this result make us print the group before it?"""
+        return bool(self.group) and self._key(self.group[0]) != self._key(result)
+
+    def add(self, result: ClaimResult) -> None:
+        """Take one more result."""
+        if self.due(result):
             self.flush()
         self.group.append(result)
-        return printed
 
     def flush(self) -> None:
         """Print what is there."""
@@ -38,7 +40,7 @@ class TextReport:
             self._print_group(self.group)
         self.group = []
 
-    def summary(self, report: Report) -> None:
+    def summary(self, report: Report, interrupted: bool = False) -> None:
         """The last line: how many of each verdict, and whether that is what was expected."""
         self.flush()
         labels = [self.label(r.outcome) for r in report.results]
@@ -47,6 +49,8 @@ class TextReport:
         judged = f"{wrong} not as expected" if wrong else "all as expected"
         if self.testing:
             judged = f"{wrong} refuted against expectation" if wrong else "no unexpected counterexample"
+        if interrupted:
+            judged = f"{judged} so far"
         text = f"{counts}: {judged}" if labels else "no claims"
         self._print(f"{text}  ({report.seconds:.2f} s)", "bold red" if wrong or not labels else "bold green")
         if self.verbose:
@@ -78,7 +82,7 @@ class TextReport:
         mark = ""
         if not self.testing and (first.expected != "proved" or not first.as_expected):
             mark = "  as expected" if first.as_expected else f"  expected {first.expected}"
-        self.console.print(f"{label:<11}", style=STYLES[label], end="")
+        self.console.print(f"{label:<12}", style=STYLES[label], end="")
         self._print(f"{first.theorem}.{first.claim}  {first.statement}" + (f"   {where}" if where else "")
                     + f"  {seconds:.2f} s" + mark, "" if self._fine(first) else "bold")
         if not self._fine(first) and first.span.line:
