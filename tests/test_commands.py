@@ -197,7 +197,7 @@ def test_a_run_without_a_value(tmp_path: Path) -> None:
 # ---- compile, fmt, new --------------------------------------------------------------------------
 
 
-def test_compile_prints_a_spec_that_parses(tiny: str, tmp_path: Path) -> None:
+def test_compile_prints_a_spec_that_checks(tiny: str, tmp_path: Path) -> None:
     done = lockstep("compile", tiny, "pair", "n=2", "--to", "circuit")
     assert done.returncode == 0, done.stderr
     assert "theorem compiled {" in done.stdout
@@ -205,6 +205,8 @@ def test_compile_prints_a_spec_that_parses(tiny: str, tmp_path: Path) -> None:
     assert lockstep("compile", tiny, "pair", "n=2", "-o", str(out)).returncode == 0
     assert out.read_text(encoding="utf-8") == done.stdout
     assert lockstep("fmt", str(out)).returncode == 0
+    checked = lockstep("check", str(out))
+    assert checked.returncode == 0 and "4 proved: all as expected" in checked.stdout
     wrong(lockstep("compile", tiny, "second"))
 
 

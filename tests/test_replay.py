@@ -163,7 +163,7 @@ def test_packets() -> None:
     x = s.ReadsInput("x", "k", E("row[1]"), E("self"), E("self"))
     send = Local(1, 2, (x,), body("for k in held(x) { send part(x[k] + 1) to 3 - self; }"))
     read = Local(1, 2, (s.ReadsPackets("P"),), body("y[self] = only(part);"))
-    layers = (Layer("send", send, (Head("all", cases("zeros(0)"), cases("zeros(0)"), cases("(0, packed(P))")),)),
+    layers = (Layer("send", send, (Head("all", cases("zeros(0)"), cases("zeros(0)"), cases("packed(P)")),)),
               Layer("read", read, (Head("own", cases("(2 * self, -1)"), cases("(self, self^2)"), cases("unit(14, y[self])")),)))
     c = Circuit("swap", 2, 2, 0, 14, False, (array,), (Array("y", 2, 0, 2),), (E("row[14]"),), (), (message,), (p,), layers)
     result = replay_circuit(c, {"x": (1, 0)})
@@ -177,7 +177,7 @@ def test_packets() -> None:
     assert fault is not None and fault.place == "row 1 in layer 2 (read)"
     twice = [Message("part", (w,), 1, 2) for w in (1, 2)]
     two = replace(p, messages=2, selector=Selector("table", rows=("000", "000", "110", "011")))
-    assert packed(c, two, twice) == (1, 1, 1, 2, 1, 1, 0, 0, 0, 0, 0, 0, 2, 1, 1, 2, 2, 1)
+    assert packed(c, two, twice) == (0, 1, 1, 1, 2, 1, 1, 0, 0, 0, 0, 0, 0, 2, 1, 1, 2, 2, 1)
 
 
 def test_reading_packets() -> None:

@@ -49,6 +49,17 @@ theorem {name}_works for n in 3..4 {{
 }}
 """
 
+COMPILED = """\
+theorem compiled {{
+  let P = {protocol}();
+  let T = {circuit}();
+  claim fits: P fits;
+  claim same: T simulates P at exact;
+  claim depth: depth(T) == rounds(P) + 1;
+  claim lemma: T delivers;
+}}
+"""
+
 
 def compile_command(file: str, name: str, parameters: tuple[str, ...], selector: str | None, embedding: str | None,
                     output: str | None) -> int:
@@ -63,11 +74,7 @@ def compile_command(file: str, name: str, parameters: tuple[str, ...], selector:
         raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
     options = {key: value for key, value in (("selector", selector), ("embedding", embedding)) if value is not None}
     circuit = transformer(protocol, **options)
-    p, c = protocol.name, circuit.name
-    theorem = "\n".join([
-        "theorem compiled {", f"  claim fits: {p} fits;", f"  claim same: {c} simulates {p} at exact;",
-        f"  claim depth: depth({c}) == rounds({p}) + 1;", f"  claim lemma: {c} delivers;", "}", ""])
-    _put(text(protocol, circuit) + "\n" + theorem, output)
+    _put(text(protocol, circuit) + "\n" + COMPILED.format(protocol=protocol.name, circuit=circuit.name), output)
     return 0
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from checker.elaboration.folding import FALSE, TRUE, Folder, called, deep, literal, static
 from checker.language import printer
@@ -146,6 +147,27 @@ class _Closer:
         return [make(f"{name}_{t}", {each.variable: t}) for t in range(max(low, 0), high + 1)]
 
 
+def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
+    """`k in held(y)`, y an output, written out: s * (self - 1) + 1 - offset .. s * self - offset, within 1..size."""
+    if isinstance(node, s.OverHeld):
+        offset = 0
+        for a in outputs:
+            if a.name == node.array:
+                first = s.Binary("+", s.Binary("*", s.Number(memory), s.Binary("-", s.Name("self"), s.Number(1))), s.Number(1 - offset))
+                last = s.Binary("-", s.Binary("*", s.Number(memory), s.Name("self")), s.Number(offset))
+                low = s.Call("max", (s.Number(1), first))
+                high = s.Call("min", (last, s.Number(a.size)))
+                return s.OverRange(node.variable, fold(low, {}, {}), fold(high, {}, {}), span=node.span)
+            offset += a.size
+        return node
+    if isinstance(node, tuple):
+        return tuple(_output_ranges(x, outputs, memory) for x in node)
+    if is_dataclass(node) and not isinstance(node, (type, Span)):
+        return replace(node, **{f.name: _output_ranges(getattr(node, f.name), outputs, memory)
+                                for f in fields(node) if f.name != "span"})
+    return node
+
+
 def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int],
                    functions: Mapping[str, s.FunctionDefinition]) -> Protocol:
     """The protocol at these parameters; `SpecError` if there is none."""
@@ -159,7 +181,7 @@ def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int],
         for r in d.rounds:
             rounds += close.unrolled(r.name, r.each, lambda name, bound, r=r: Round(  # type: ignore[misc]
                 name, close.conditions(r.keeps, bound), close.body(r.body, bound)), len(rounds))
-        requires, finish = close.conditions(d.requires), close.body(d.finish)
+        requires, finish = close.conditions(d.requires), _output_ranges(close.body(d.finish), outputs, memory)
         used = called(functions, requires, tuple(rounds), finish)
         return Protocol(d.name, close.word, memory, machines, inputs, outputs, requires, close.messages(d.messages),
                         tuple(rounds), finish, used)

@@ -494,6 +494,10 @@ class _Checker(_Expressions):
     def theorem(self, t: s.Theorem) -> None:
         scope = Scope(theorem=True)
         models: dict[str, s.ProtocolDefinition | s.CircuitDefinition | None] = {}
+        for name, d in self.visible.items():
+            if isinstance(d, s.ProtocolDefinition | s.CircuitDefinition) and not d.parameters:
+                scope = scope.bind(name, kind=PROTOCOL if isinstance(d, s.ProtocolDefinition) else CIRCUIT)
+                models[name] = d
         for domain in t.domains:
             for e in (x for span in domain.spans for x in span):
                 self.want(e, NUMBER, scope)

@@ -68,14 +68,14 @@ def selector_width(selector: Selector) -> int:
 
 
 def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
-    """Packet j is the only message sent in p whose row has a 1 in column j; it is zero if there is not exactly one."""
+    """From coordinate `at` on: packet j is the only message sent in p whose row has a 1 in column j; zero if there is not exactly one."""
     count: dict[int, int] = {}
     carried: list[tuple[Message, set[int]]] = []
     for m in sent:
         k = count[m.destination] = count.get(m.destination, 0) + 1
         row = ((m.source - 1) * p.machines + m.destination - 1) * p.messages + k
         carried.append((replace(m, number=k), selector_columns(p.selector, row)))
-    result: list[Number] = []
+    result: list[Number] = [0] * (p.at - 1)
     for j in range(1, selector_width(p.selector) + 1):
         alone = [m for m, columns in carried if j in columns]
         if len(alone) == 1:
@@ -141,7 +141,7 @@ class _Run:
         """The local function at row i: it knows `self`, the input words it reads and its inbox."""
         c, scope = self.c, self.scope(i)
         values: dict[str, Value] = {"self": i}
-        held: dict[str, list[int]] = {}
+        held: dict[str, list[int]] = {a.name: [] for a in c.inputs}
         inbox: list[Message] = []
         for read in local.reads:
             if isinstance(read, s.ReadsPackets):

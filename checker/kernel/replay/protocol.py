@@ -62,17 +62,18 @@ class _Run:
         self.keeps_fail: list[tuple[int, int]] = []
 
     def state(self, machine: int, inbox: tuple[Message, ...]) -> State:
-        """Word w of the packed input, and of the packed output, lies on machine ceil(w / s)."""
-        both = (self.p.inputs, self.p.outputs)
-        return State(inbox, {a.name: held(arrays, a.name, machine, self.p.memory) for arrays in both for a in arrays})
+        """Word w of the packed output lies on machine ceil(w / s), and so does word w of the input before the first delivery."""
+        places = {a.name: held(self.p.outputs, a.name, machine, self.p.memory) for a in self.p.outputs}
+        first = len(self.inboxes) == 1
+        places |= {a.name: held(self.p.inputs, a.name, machine, self.p.memory) if first else range(0) for a in self.p.inputs}
+        return State(inbox, places)
 
     def local(self, machine: int, last: bool, body: tuple[s.Statement, ...], place: str) -> LocalRun:
         """Local_r of one machine: it knows `self`, its inbox, and in the first local function its input words."""
         p, state = self.p, self.state(machine, self.inboxes[-1][machine])
-        first = len(self.inboxes) == 1
         values: dict[str, Value] = {"self": machine}
         for a in p.inputs:
-            known = {k: self.words[a.name][k - 1] for k in state.held[a.name]} if first else {}
+            known = {k: self.words[a.name][k - 1] for k in state.held[a.name]}
             values[a.name] = Words(a.name, a.size, known)
         types = {} if last else {m.tag: m for m in p.messages}
         run = LocalRun(types, dict.fromkeys(types, p.machines), {a.name: a for a in p.outputs} if last else {}, state.held)
