@@ -303,6 +303,11 @@ def test_text_report_groups_instances() -> None:
     assert "\x1b" not in text
 
 
+def test_text_report_groups_what_comes_claim_after_claim() -> None:
+    text = rendered(*(result("PROVED", n=n, claim=claim) for n in range(4, 7) for claim in ("right", "same")))
+    assert [line.split("  ")[-2].strip() for line in text.splitlines()[:2]] == ["n=4..6, s=2 (3 instances)"] * 2
+
+
 def test_text_report_of_a_refutation() -> None:
     text = rendered(result("PROVED"), result("REFUTED", n=5), result("REFUTED", n=6))
     for part in ("f.lks:3:5", "n=5, s=2: wrong here", "x = 1, 0", "row one", "and 1 more instances", "2 not as expected"):

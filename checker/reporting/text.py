@@ -17,28 +17,32 @@ REASONS = 3
 
 
 class TextReport:
-    """Takes results as they come; prints a line when all instances of a claim with one verdict are there."""
+    """Takes results as they come; prints when all of a theorem is there, a line for all instances of a claim with one verdict."""
 
     def __init__(self, out: TextIO, *, verbose: bool = False, quiet: bool = False, testing: bool = False) -> None:
         self.console = Console(file=out, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.verbose, self.quiet, self.testing = verbose, quiet, testing
-        self.group: list[ClaimResult] = []
+        self.theorem: list[ClaimResult] = []
 
     def due(self, result: ClaimResult) -> bool:
-        """Will this result make us print the group before it?"""
-        return bool(self.group) and self._key(self.group[0]) != self._key(result)
+        """Will this result make us print the theorem before it?"""
+        return bool(self.theorem) and self._place(self.theorem[0]) != self._place(result)
 
     def add(self, result: ClaimResult) -> None:
         """Take one more result."""
         if self.due(result):
             self.flush()
-        self.group.append(result)
+        self.theorem.append(result)
 
     def flush(self) -> None:
         """Print what is there."""
-        if self.group and not (self.quiet and self._fine(self.group[0])):
-            self._print_group(self.group)
-        self.group = []
+        claims: dict[str, dict[tuple[str, str], list[ClaimResult]]] = {}
+        for r in self.theorem:
+            claims.setdefault(r.claim, {}).setdefault((self.label(r.outcome), r.statement), []).append(r)
+        for group in (g for groups in claims.values() for g in groups.values()):
+            if not (self.quiet and self._fine(group[0])):
+                self._print_group(group)
+        self.theorem = []
 
     def summary(self, report: Report, interrupted: bool = False) -> None:
         """The last line: how many of each verdict, and whether that is what was expected."""
@@ -68,8 +72,8 @@ class TextReport:
             return r.outcome.verdict != "ERROR" and (r.outcome.verdict != "REFUTED" or r.expected == "refuted")
         return r.as_expected
 
-    def _key(self, r: ClaimResult) -> tuple[str, str, str, str]:
-        return (r.span.file, r.theorem, r.claim, self.label(r.outcome))
+    def _place(self, r: ClaimResult) -> tuple[str, str]:
+        return (r.span.file, r.theorem)
 
     def _print(self, text: str, style: str = "") -> None:
         self.console.print(text, style=style or None)
