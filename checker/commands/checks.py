@@ -25,8 +25,13 @@ class Bar:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-            self.progress = Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-                                     console=Console(stderr=True), transient=True)
+            self.progress = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
             self.task = self.progress.add_task("", total=None)
 
     def update(self, label: str, done: int, total: int) -> None:
@@ -40,8 +45,15 @@ class Bar:
             self.progress.stop()
 
 
-def _run(paths: tuple[str, ...], against: str | None, timeout: float, text: TextReport | None, json_to: str | None,
-         *, testing: bool = False) -> Report:
+def _run(
+    paths: tuple[str, ...],
+    against: str | None,
+    timeout: float,
+    text: TextReport | None,
+    json_to: str | None,
+    *,
+    testing: bool = False,
+) -> Report:
     """Check, printing lines as they come. On Ctrl-C what there is gets reported, and the interrupt goes on."""
     found = files.collect(paths)
     other = None if against is None else Path(against)
@@ -80,8 +92,9 @@ def _report(report: Report, text: TextReport | None, json_to: str | None, status
         files.write(Path(json_to), json_report.render(report, status))
 
 
-def check_command(paths: tuple[str, ...], against: str | None, json_to: str | None, timeout: float, *,
-                  verbose: bool, quiet: bool) -> int:
+def check_command(
+    paths: tuple[str, ...], against: str | None, json_to: str | None, timeout: float, *, verbose: bool, quiet: bool
+) -> int:
     text = None if json_to == "-" else TextReport(sys.stdout, verbose=verbose, quiet=quiet)
     return _run(paths, against, timeout, text, json_to).exit_status
 

@@ -39,8 +39,11 @@ def status_of(action: Callable[[list[str]], int], arguments: list[str]) -> int:
             show(diagnostics)
             return 2
         text = " ".join(str(e).split())[:300]
-        click.echo(f"lockstep: internal error: {type(e).__name__}{': ' + text if text else ''} "
-                   "(LOCKSTEP_DEBUG=1 shows where; please report it)", err=True)
+        click.echo(
+            f"lockstep: internal error: {type(e).__name__}{': ' + text if text else ''} "
+            "(LOCKSTEP_DEBUG=1 shows where; please report it)",
+            err=True,
+        )
         return 4
 
 

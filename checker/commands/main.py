@@ -12,8 +12,14 @@ from checker.commands.failures import status_of
 from checker.reporting.version import VERSION
 
 FILES = click.argument("paths", nargs=-1, metavar="PATH...")
-TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
-                       metavar="SECONDS", help="Time for one claim at one instance.")
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for one claim at one instance.",
+)
 AGAINST = click.option("--against", metavar="FILE", help="Check the theorems of FILE against the definitions in PATH.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected, and the summary.")
 
@@ -100,8 +106,15 @@ def run(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bo
 @click.option("--selector", metavar="NAME", help="How messages share packets: an option of transformer().")
 @click.option("--embedding", metavar="NAME", help="How machines are told apart: an option of transformer().")
 @click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
-def compile_(file: str, name: str, parameters: tuple[str, ...], target: str, selector: str | None, embedding: str | None,
-             output: str | None) -> int:
+def compile_(
+    file: str,
+    name: str,
+    parameters: tuple[str, ...],
+    target: str,
+    selector: str | None,
+    embedding: str | None,
+    output: str | None,
+) -> int:
     """Compile a protocol to an attention circuit (Theorem 3.1).
 
     Prints the protocol, the circuit and a theorem that says they compute the same. The text can be checked.

@@ -95,7 +95,11 @@ def _breaches(model: Protocol | Circuit, run: ProtocolRun | CircuitRun) -> list[
     """Where a run of a protocol does not fit."""
     if not isinstance(run, ProtocolRun) or not isinstance(model, Protocol):
         return []
-    lines = [f"does not fit: machine {o.machine} {o.kind} {o.words} words in round {o.round}; its memory is {model.memory}"
-             for o in run.overflow]
-    return lines + [f"does not keep: {printer.expression(model.rounds[r].keeps[k])} before round {r + 1} ({model.rounds[r].name})"
-                    for r, k in run.keeps_fail]
+    lines = [
+        f"does not fit: machine {o.machine} {o.kind} {o.words} words in round {o.round}; its memory is {model.memory}"
+        for o in run.overflow
+    ]
+    return lines + [
+        f"does not keep: {printer.expression(model.rounds[r].keeps[k])} before round {r + 1} ({model.rounds[r].name})"
+        for r, k in run.keeps_fail
+    ]

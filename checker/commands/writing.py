@@ -61,8 +61,9 @@ theorem compiled {{
 """
 
 
-def compile_command(file: str, name: str, parameters: tuple[str, ...], selector: str | None, embedding: str | None,
-                    output: str | None) -> int:
+def compile_command(
+    file: str, name: str, parameters: tuple[str, ...], selector: str | None, embedding: str | None, output: str | None
+) -> int:
     """The closed protocol, its circuit, and the theorem that relates them."""
     from checker.commands.definitions import closed
     from checker.compilers.protocol_to_circuit import transformer
@@ -89,8 +90,9 @@ def fmt_command(names: tuple[str, ...], only_check: bool, write: bool) -> int:
             formatted = head + printer.source(parse(text, name))
             commented = COMMENT.search(body) is not None
             if write and not only_check and commented:
-                raise spec_error("COMMENTS", "expected no comments after the first definition: rewriting would lose them",
-                                 Span(name, 0, 0))
+                raise spec_error(
+                    "COMMENTS", "expected no comments after the first definition: rewriting would lose them", Span(name, 0, 0)
+                )
             todo.append((Path(name), text, formatted, commented))
         except SpecError as e:
             problems.extend(e.diagnostics)

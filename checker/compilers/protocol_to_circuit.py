@@ -70,9 +70,21 @@ def transformer(p: Protocol, selector: str = "best", embedding: str = "best") ->
     layers.append(Layer(fresh("final", names), local, (_collect(p), _clear())))
     width = max(2, p.memory, *(max(r.end, r.embedding.coordinates + 1) for r in routes))
     return Circuit(
-        f"{p.name}_circuit", p.word, p.words_in, _rows(p) - p.words_in, width, True, p.inputs, p.outputs,
-        tuple(_word_of(p) for _ in p.outputs), p.requires, p.messages, tuple(r.packets for r in routes), tuple(layers),
-        called(p.functions, p.requires, tuple(r.body for r in p.rounds), p.finish))
+        f"{p.name}_circuit",
+        p.word,
+        p.words_in,
+        _rows(p) - p.words_in,
+        width,
+        True,
+        p.inputs,
+        p.outputs,
+        tuple(_word_of(p) for _ in p.outputs),
+        p.requires,
+        p.messages,
+        tuple(r.packets for r in routes),
+        tuple(layers),
+        called(p.functions, p.requires, tuple(r.body for r in p.rounds), p.finish),
+    )
 
 
 def _rows(p: Protocol) -> int:
@@ -87,8 +99,11 @@ def message_classes(p: Protocol) -> tuple[MessageClass, ...]:
     """The classes [beta_{h-1}, beta_h) with beta_0 = 1 and beta_h = min(2 beta_{h-1}^3, s + 1) that have types (Lemma B.7)."""
     for m in p.messages:
         if len(m.words) > p.memory:
-            raise spec_error("INSTANCE", f"expected messages of at most {p.memory} words (the memory of a machine of {p.name}), "
-                                         f"found {m.tag} of {len(m.words)} words, which can never be sent")
+            raise spec_error(
+                "INSTANCE",
+                f"expected messages of at most {p.memory} words (the memory of a machine of {p.name}), "
+                f"found {m.tag} of {len(m.words)} words, which can never be sent",
+            )
     found: list[MessageClass] = []
     low = 1
     while low <= p.memory:
@@ -146,15 +161,23 @@ def _deal(p: Protocol) -> Head:
     """Lemma B.4: machine i averages the tokens of its words, word w in coordinate (w - 1) mod s + 1."""
     busy = -(-p.words_in // p.memory)
     value = call("unit", _place(p), s.Index("row", s.Number(1)))
-    return Head("deal", cases(vector(times(2, SELF), 1), within(SELF, 1, busy)), _key(p, _machine(p), p.words_in),
-                cases(value, within(SELF, 1, p.words_in)))
+    return Head(
+        "deal",
+        cases(vector(times(2, SELF), 1), within(SELF, 1, busy)),
+        _key(p, _machine(p), p.words_in),
+        cases(value, within(SELF, 1, p.words_in)),
+    )
 
 
 def _collect(p: Protocol) -> Head:
     """Lemma B.6: the token of output word w takes all output words of machine ceil(w / s)."""
     busy = -(-p.words_out // p.memory)
-    return Head("collect", cases(vector(times(2, _machine(p)), 1), within(SELF, 1, p.words_out)), _key(p, SELF, busy),
-                cases(_outputs(p), within(SELF, 1, busy)))
+    return Head(
+        "collect",
+        cases(vector(times(2, _machine(p)), 1), within(SELF, 1, p.words_out)),
+        _key(p, SELF, busy),
+        cases(_outputs(p), within(SELF, 1, busy)),
+    )
 
 
 def _machine(p: Protocol) -> s.Expr:

@@ -35,29 +35,42 @@ def fold(e: s.Expr, constants: Mapping[str, int | Fraction], functions: Mapping[
 class _Closer:
     """One definition at one choice of its parameters."""
 
-    def __init__(self, kind: str, d: s.ProtocolDefinition | s.CircuitDefinition, arguments: Mapping[str, int],
-                 functions: Mapping[str, s.FunctionDefinition]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        d: s.ProtocolDefinition | s.CircuitDefinition,
+        arguments: Mapping[str, int],
+        functions: Mapping[str, s.FunctionDefinition],
+    ) -> None:
         self.folder = Folder(functions)
         self.env: dict[str, s.Expr] = {}
         if set(arguments) != set(d.parameters):
-            raise spec_error("ARITY", f"expected values of ({', '.join(d.parameters)}) for {kind} {d.name}, "
-                                      f"found ({', '.join(arguments)})", d.span)
+            raise spec_error(
+                "ARITY",
+                f"expected values of ({', '.join(d.parameters)}) for {kind} {d.name}, found ({', '.join(arguments)})",
+                d.span,
+            )
         for name, value in arguments.items():
             self.env[name] = s.Number(value)
         if d.where is not None:
             known = static(self.expr(d.where))
             if not isinstance(known, bool):
-                raise spec_error("STATIC", f"expected a condition on numbers, found `{printer.expression(d.where)}`",
-                                 d.where.span)
+                raise spec_error(
+                    "STATIC", f"expected a condition on numbers, found `{printer.expression(d.where)}`", d.where.span
+                )
             if not known:
                 values = ", ".join(f"{k} = {v}" for k, v in arguments.items())
-                raise spec_error("INSTANCE", f"{kind} {d.name} expects {printer.expression(d.where)}, found {values}",
-                                 d.where.span)
+                raise spec_error(
+                    "INSTANCE", f"{kind} {d.name} expects {printer.expression(d.where)}, found {values}", d.where.span
+                )
         for let in d.lets:
             value_ = self.expr(let.value)
             if static(value_) is None:
-                raise spec_error("STATIC", f"expected a value of {let.name} known from the parameters, found "
-                                           f"`{printer.expression(value_)}`", let.value.span)
+                raise spec_error(
+                    "STATIC",
+                    f"expected a value of {let.name} known from the parameters, found `{printer.expression(value_)}`",
+                    let.value.span,
+                )
             self.env[let.name] = value_
         self.settings = {key: (self.whole(e), e.span) for key, e in d.settings}
         self.word = self.setting("word", 1, MAX_WORD)
@@ -82,8 +95,9 @@ class _Closer:
     def number(self, e: s.Expr, bound: Mapping[str, int] = NOTHING) -> int | Fraction:
         value = static(folded := self.expr(e, bound))
         if value is None or isinstance(value, bool):
-            raise spec_error("STATIC", f"expected a number known from the parameters, "
-                                       f"found `{printer.expression(folded)}`", e.span)
+            raise spec_error(
+                "STATIC", f"expected a number known from the parameters, found `{printer.expression(folded)}`", e.span
+            )
         return value
 
     def whole(self, e: s.Expr, bound: Mapping[str, int] = NOTHING) -> int:
@@ -112,8 +126,11 @@ class _Closer:
         if high < low:
             raise spec_error("RANGE", f"expected a range that is not empty, found {low}..{high}", t.span)
         if high > 2**self.word - 1:
-            raise spec_error("RANGE", f"expected a range within a word of {self.word} bits (0..{2**self.word - 1}), "
-                                      f"found {low}..{high}", t.span)
+            raise spec_error(
+                "RANGE",
+                f"expected a range within a word of {self.word} bits (0..{2**self.word - 1}), found {low}..{high}",
+                t.span,
+            )
         return (low, high)
 
     def arrays(self, declarations: tuple[s.ArrayDeclaration, ...], room: int, where: str) -> tuple[Array, ...]:
@@ -123,8 +140,9 @@ class _Closer:
             size = self.limited(f"size of {d.name}", self.whole(d.size), 1, MAX_SIZE, d.size.span)
             used += size
             if used > room:
-                raise spec_error("FIT", f"expected arrays that fit into {where} ({room} words), found {used} words up to "
-                                        f"{d.name}", d.span)
+                raise spec_error(
+                    "FIT", f"expected arrays that fit into {where} ({room} words), found {used} words up to {d.name}", d.span
+                )
             result.append(Array(d.name, size, *self.type(d.type)))
         return tuple(result)
 
@@ -153,7 +171,9 @@ def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
         offset = 0
         for a in outputs:
             if a.name == node.array:
-                first = s.Binary("+", s.Binary("*", s.Number(memory), s.Binary("-", s.Name("self"), s.Number(1))), s.Number(1 - offset))
+                first = s.Binary(
+                    "+", s.Binary("*", s.Number(memory), s.Binary("-", s.Name("self"), s.Number(1))), s.Number(1 - offset)
+                )
                 last = s.Binary("-", s.Binary("*", s.Number(memory), s.Name("self")), s.Number(offset))
                 low = s.Call("max", (s.Number(1), first))
                 high = s.Call("min", (last, s.Number(a.size)))
@@ -163,13 +183,13 @@ def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
     if isinstance(node, tuple):
         return tuple(_output_ranges(x, outputs, memory) for x in node)
     if is_dataclass(node) and not isinstance(node, (type, Span)):
-        return replace(node, **{f.name: _output_ranges(getattr(node, f.name), outputs, memory)
-                                for f in fields(node) if f.name != "span"})
+        return replace(
+            node, **{f.name: _output_ranges(getattr(node, f.name), outputs, memory) for f in fields(node) if f.name != "span"}
+        )
     return node
 
 
-def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int],
-                   functions: Mapping[str, s.FunctionDefinition]) -> Protocol:
+def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> Protocol:
     """The protocol at these parameters; `SpecError` if there is none."""
     with deep():
         close = _Closer("protocol", d, arguments, functions)
@@ -179,12 +199,29 @@ def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int],
         outputs = close.arrays(d.outputs, memory * machines, where)
         rounds: list[Round] = []
         for r in d.rounds:
-            rounds += close.unrolled(r.name, r.each, lambda name, bound, r=r: Round(  # type: ignore[misc]
-                name, close.conditions(r.keeps, bound), close.body(r.body, bound)), len(rounds))
+            rounds += close.unrolled(
+                r.name,
+                r.each,
+                lambda name, bound, r=r: Round(  # type: ignore[misc]
+                    name, close.conditions(r.keeps, bound), close.body(r.body, bound)
+                ),
+                len(rounds),
+            )
         requires, finish = close.conditions(d.requires), _output_ranges(close.body(d.finish), outputs, memory)
         used = called(functions, requires, tuple(rounds), finish)
-        return Protocol(d.name, close.word, memory, machines, inputs, outputs, requires, close.messages(d.messages),
-                        tuple(rounds), finish, used)
+        return Protocol(
+            d.name,
+            close.word,
+            memory,
+            machines,
+            inputs,
+            outputs,
+            requires,
+            close.messages(d.messages),
+            tuple(rounds),
+            finish,
+            used,
+        )
 
 
 def _cases(close: _Closer, cases: tuple[s.Case, ...], bound: dict[str, int]) -> tuple[s.Case, ...]:
@@ -203,8 +240,14 @@ def _cases(close: _Closer, cases: tuple[s.Case, ...], bound: dict[str, int]) -> 
 def _reads(close: _Closer, r: s.ReadsPackets | s.ReadsInput, bound: dict[str, int]) -> s.ReadsPackets | s.ReadsInput:
     if isinstance(r, s.ReadsPackets):
         return r
-    return s.ReadsInput(r.array, r.variable, close.expr(r.value, bound, r.variable), close.expr(r.low, bound),
-                        close.expr(r.high, bound), span=r.span)
+    return s.ReadsInput(
+        r.array,
+        r.variable,
+        close.expr(r.value, bound, r.variable),
+        close.expr(r.low, bound),
+        close.expr(r.high, bound),
+        span=r.span,
+    )
 
 
 def _local(close: _Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, int]) -> c.Local:
@@ -215,8 +258,9 @@ def _local(close: _Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, 
 
 
 def _layer(close: _Closer, d: s.LayerDeclaration, rows: range, name: str, bound: dict[str, int]) -> c.Layer:
-    heads = tuple(c.Head(h.name, _cases(close, h.query, bound), _cases(close, h.key, bound), _cases(close, h.value, bound))
-                  for h in d.heads)
+    heads = tuple(
+        c.Head(h.name, _cases(close, h.query, bound), _cases(close, h.key, bound), _cases(close, h.value, bound)) for h in d.heads
+    )
     return c.Layer(name, None if d.local is None else _local(close, d.local, rows, bound), heads)
 
 
@@ -233,8 +277,11 @@ def _selector(close: _Closer, d: s.SelectorByName | s.SelectorByTable) -> tuple[
             return c.Selector(d.name, arguments), columns
         case "kautz_singleton", (r, _, points):
             return c.Selector(d.name, arguments), r * points
-    raise spec_error("SELECTOR", f"expected identity(d), kautz_singleton(r, k, L) or a table, found {d.name} "
-                                 f"with {len(arguments)} arguments", d.span)
+    raise spec_error(
+        "SELECTOR",
+        f"expected identity(d), kautz_singleton(r, k, L) or a table, found {d.name} with {len(arguments)} arguments",
+        d.span,
+    )
 
 
 def _packets(close: _Closer, d: s.PacketsDeclaration, messages: tuple[MessageType, ...], width: int) -> c.Packets:
@@ -255,8 +302,7 @@ def _packets(close: _Closer, d: s.PacketsDeclaration, messages: tuple[MessageTyp
     return c.Packets(d.name, d.tags, at, machines, most, selector, Fraction(heard))
 
 
-def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int],
-                  functions: Mapping[str, s.FunctionDefinition]) -> c.Circuit:
+def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> c.Circuit:
     """The circuit at these parameters; `SpecError` if there is none."""
     with deep():
         close = _Closer("circuit", d, arguments, functions)
@@ -274,9 +320,29 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int],
         packets = tuple(_packets(close, p, messages, width) for p in d.packets)
         layers: list[c.Layer] = []
         for x in d.layers:
-            layers += close.unrolled(x.name, x.each, lambda name, bound, x=x: _layer(  # type: ignore[misc]
-                close, x, rows, name, bound), len(layers))
+            layers += close.unrolled(
+                x.name,
+                x.each,
+                lambda name, bound, x=x: _layer(  # type: ignore[misc]
+                    close, x, rows, name, bound
+                ),
+                len(layers),
+            )
         requires = close.conditions(d.requires)
         used = called(functions, requires, tuple(readouts), tuple(layers))
-        return c.Circuit(d.name, close.word, tokens, blank, width, d.start, inputs, outputs, tuple(readouts), requires,
-                         messages, packets, tuple(layers), used)
+        return c.Circuit(
+            d.name,
+            close.word,
+            tokens,
+            blank,
+            width,
+            d.start,
+            inputs,
+            outputs,
+            tuple(readouts),
+            requires,
+            messages,
+            packets,
+            tuple(layers),
+            used,
+        )

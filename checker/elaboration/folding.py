@@ -257,8 +257,9 @@ class Folder:
             value: Value | bool | None = _builtin(e.function, values)  # type: ignore[arg-type]
         else:
             if len(arguments) != len(definition.parameters):
-                raise spec_error("ARITY", f"expected {len(definition.parameters)} arguments of {e.function}, "
-                                          f"found {len(arguments)}", e.span)
+                raise spec_error(
+                    "ARITY", f"expected {len(definition.parameters)} arguments of {e.function}, found {len(arguments)}", e.span
+                )
             value = self._inlined(definition, arguments, e.span)
         return folded if value is None else literal(value, e.span)
 
@@ -268,8 +269,11 @@ class Folder:
             return self.known[key]
         self._step(span)
         if self.depth >= MAX_RECURSION:
-            raise spec_error("RECURSION", f"expected a recursion that ends, found {MAX_RECURSION} calls inside each other "
-                                          f"at {definition.name}", span)
+            raise spec_error(
+                "RECURSION",
+                f"expected a recursion that ends, found {MAX_RECURSION} calls inside each other at {definition.name}",
+                span,
+            )
         self.depth += 1
         try:
             value = static(self.expr(definition.body, dict(zip(definition.parameters, arguments, strict=True))))

@@ -47,8 +47,9 @@ def read(path: Path) -> str:
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise spec_error("FILE", f"expected text in UTF-8, found the byte {data[error.start]:#04x} at place {error.start}",
-                         span) from None
+        raise spec_error(
+            "FILE", f"expected text in UTF-8, found the byte {data[error.start]:#04x} at place {error.start}", span
+        ) from None
 
 
 def library_names() -> list[str]:
@@ -80,16 +81,26 @@ def load_text(text: str, name: str = "<text>", path: Path | None = None) -> Load
                 continue
             if item.name in definitions and item.name not in mine:  # twice in one file: check_names says so
                 other = definitions[item.name].span
-                problems.append(Diagnostic("DUPLICATE", f"expected a new name, found `{item.name}`, which "
-                                                        f"{other.file}:{other.line} defines", item.span))
+                problems.append(
+                    Diagnostic(
+                        "DUPLICATE",
+                        f"expected a new name, found `{item.name}`, which {other.file}:{other.line} defines",
+                        item.span,
+                    )
+                )
             mine.add(item.name)
             definitions.setdefault(item.name, item)
     if problems:
         raise SpecError(*problems)
     for file in (*used.values(), source):
         check_names(file, definitions)
-    return Loaded(path if path is not None else Path(name), text, source, definitions,
-                  tuple(i for i in source.items if isinstance(i, s.Theorem)))
+    return Loaded(
+        path if path is not None else Path(name),
+        text,
+        source,
+        definitions,
+        tuple(i for i in source.items if isinstance(i, s.Theorem)),
+    )
 
 
 def _follow(source: s.SourceFile, used: dict[str, s.SourceFile], own: str | None) -> None:
@@ -102,8 +113,12 @@ def _follow(source: s.SourceFile, used: dict[str, s.SourceFile], own: str | None
                 continue
             known = library_names()
             if item.name not in known:
-                raise spec_error("NAME", f"expected one of the library files {', '.join(known) or '(there are none)'}, "
-                                         f"found `{item.name}`{hint(item.name, known)}", item.span)
+                raise spec_error(
+                    "NAME",
+                    f"expected one of the library files {', '.join(known) or '(there are none)'}, "
+                    f"found `{item.name}`{hint(item.name, known)}",
+                    item.span,
+                )
             open_files.add(item.name)
             path = data_folder("spec") / f"{item.name}.lks"
             inner = parse(read(path), str(path))

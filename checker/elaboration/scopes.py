@@ -16,14 +16,28 @@ PROTOCOL, CIRCUIT, MODEL = "protocol", "circuit", "model"
 RESERVED = ("self", "row")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
-    "ceil": ((NUMBER,), NUMBER), "floor": ((NUMBER,), NUMBER), "round": ((NUMBER,), NUMBER), "bits": ((NUMBER,), NUMBER),
-    "zeros": ((NUMBER,), VECTOR), "unit": ((NUMBER, NUMBER), VECTOR), "moment": ((NUMBER, NUMBER), VECTOR),
-    "hadamard": ((NUMBER, NUMBER), VECTOR), "moment_dual": ((SET, NUMBER), VECTOR),
-    "hadamard_dual": ((SET, NUMBER), VECTOR), "permutation": ((ARRAY,), BOOLEAN),
+    "ceil": ((NUMBER,), NUMBER),
+    "floor": ((NUMBER,), NUMBER),
+    "round": ((NUMBER,), NUMBER),
+    "bits": ((NUMBER,), NUMBER),
+    "zeros": ((NUMBER,), VECTOR),
+    "unit": ((NUMBER, NUMBER), VECTOR),
+    "moment": ((NUMBER, NUMBER), VECTOR),
+    "hadamard": ((NUMBER, NUMBER), VECTOR),
+    "moment_dual": ((SET, NUMBER), VECTOR),
+    "hadamard_dual": ((SET, NUMBER), VECTOR),
+    "permutation": ((ARRAY,), BOOLEAN),
 }
 BY_NAME = ("only", "count", "packed", "destinations")
-SIZES = {"rounds": PROTOCOL, "machines": PROTOCOL, "memory": PROTOCOL,
-         "depth": CIRCUIT, "heads": CIRCUIT, "width": CIRCUIT, "tokens": CIRCUIT}
+SIZES = {
+    "rounds": PROTOCOL,
+    "machines": PROTOCOL,
+    "memory": PROTOCOL,
+    "depth": CIRCUIT,
+    "heads": CIRCUIT,
+    "width": CIRCUIT,
+    "tokens": CIRCUIT,
+}
 OPTIONS = {"selector": ("best", "identity", "kautz_singleton"), "embedding": ("best", "hadamard", "moment")}
 SELECTORS = {"identity": 1, "kautz_singleton": 3}
 TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
@@ -235,8 +249,11 @@ class _Expressions:
                 what = "a type of message" if of_tags else "a declaration of packets"
                 self.unknown(what, argument.name if isinstance(argument, s.Name) else "...", known, argument.span)
             elif e.function == "only" and scope.inbox is not None and scope.inbox[argument.name] != 1:
-                self.report("ARITY", f"expected a message of one word in only(...), found {argument.name} "
-                                     f"of {scope.inbox[argument.name]}", e.span)
+                self.report(
+                    "ARITY",
+                    f"expected a message of one word in only(...), found {argument.name} of {scope.inbox[argument.name]}",
+                    e.span,
+                )
         return result
 
     def _transformer(self, e: s.Call, scope: Scope) -> str:
@@ -302,8 +319,9 @@ class _Expressions:
                 elif tag not in scope.inbox:
                     self.unknown("a type of message", tag, scope.inbox, b.span)
                 elif scope.inbox[tag] != len(variables):
-                    self.report("ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, "
-                                         f"found {len(variables)}", b.span)
+                    self.report(
+                        "ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, found {len(variables)}", b.span
+                    )
                 names = [*variables, *([source] if source else [])]
         self.distinct("variable", [(name, b.span) for name in names])
         return scope.bind(*names)
@@ -338,8 +356,9 @@ class _Checker(_Expressions):
         self.distinct("parameter", [(p, d.span) for p in d.parameters])
         self.kind(d.body, self.function_scope(d))
 
-    def block(self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None,
-              outputs: tuple[str, ...] | None) -> None:
+    def block(
+        self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None, outputs: tuple[str, ...] | None
+    ) -> None:
         """Statements; what may be sent and assigned here, None for nothing."""
         for st in body:
             match st:
@@ -390,8 +409,14 @@ class _Checker(_Expressions):
             self._types((a.type,), scope)
         for m in d.messages:
             self._types(m.words, scope)
-        self.distinct("constant or array", [*((p, d.span) for p in d.parameters), *((x.name, x.span) for x in d.lets),
-                                            *((x.name, x.span) for x in (*d.inputs, *d.outputs))])
+        self.distinct(
+            "constant or array",
+            [
+                *((p, d.span) for p in d.parameters),
+                *((x.name, x.span) for x in d.lets),
+                *((x.name, x.span) for x in (*d.inputs, *d.outputs)),
+            ],
+        )
         self.distinct("type of message", [(m.tag, m.span) for m in d.messages])
         whole = scope.bind(*(a.name for a in d.inputs), kind=ARRAY)
         for e in d.requires:
@@ -469,8 +494,9 @@ class _Checker(_Expressions):
             for e in p.selector.arguments:
                 self.want(e, NUMBER, constants)
 
-    def _local(self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope,
-               tags: Mapping[str, int]) -> None:
+    def _local(
+        self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope, tags: Mapping[str, int]
+    ) -> None:
         self.want(local.low, NUMBER, inner)
         self.want(local.high, NUMBER, inner)
         packets, inputs, read = [p.name for p in d.packets], [a.name for a in d.inputs], []

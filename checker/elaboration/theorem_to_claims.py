@@ -61,8 +61,11 @@ class Models:
         key = (name, arguments)
         if key not in self.made:
             given = dict(zip(d.parameters, arguments, strict=True))
-            self.made[key] = close_protocol(d, given, self.functions) if isinstance(d, s.ProtocolDefinition) else close_circuit(
-                d, given, self.functions)
+            self.made[key] = (
+                close_protocol(d, given, self.functions)
+                if isinstance(d, s.ProtocolDefinition)
+                else close_circuit(d, given, self.functions)
+            )
         return self.made[key]
 
     def compile(self, p: Protocol, options: tuple[tuple[str, str], ...]) -> Circuit:
@@ -88,7 +91,6 @@ def reparsed(circuit: Circuit) -> Circuit:
 
 def instances(t: s.Theorem) -> Iterator[dict[str, int]]:
     """The parameters of each instance, in order."""
-    count = 0
 
     def extend(done: dict[str, int], rest: tuple[s.Domain, ...]) -> Iterator[dict[str, int]]:
         if not rest:
@@ -99,8 +101,7 @@ def instances(t: s.Theorem) -> Iterator[dict[str, int]]:
             for k in range(_number(low, done), _number(high, done) + 1):
                 yield from extend({**done, rest[0].name: k}, rest[1:])
 
-    for instance in extend({}, t.domains):
-        count += 1
+    for count, instance in enumerate(extend({}, t.domains), 1):
         if count > MAX_INSTANCES:
             raise spec_error("TOO_LARGE", f"expected at most {MAX_INSTANCES} instances of {t.name}", t.span)
         yield instance
@@ -124,8 +125,16 @@ def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
             yield from _at(t, instance, models, original)
         if empty:
             for c in t.claims:
-                yield ClaimAt(t.name, c.name, (), printer.statement_text(c.statement), c.expect, c.span, (),
-                              problem="the theorem has no instance")
+                yield ClaimAt(
+                    t.name,
+                    c.name,
+                    (),
+                    printer.statement_text(c.statement),
+                    c.expect,
+                    c.span,
+                    (),
+                    problem="the theorem has no instance",
+                )
 
 
 def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models | None) -> Iterator[ClaimAt]:
@@ -143,9 +152,12 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
 
 def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
     if e.function == "transformer":
-        (of,) = e.arguments
-        p = _named(of.name, bound, models, of.span) if isinstance(of, s.Name) else _model(of, constants, bound, models) if isinstance(
-            of, s.Call) else None
+        of = e.arguments[0]
+        p: Model | None = None
+        if isinstance(of, s.Name):
+            p = _named(of.name, bound, models, of.span)
+        elif isinstance(of, s.Call):
+            p = _model(of, constants, bound, models)
         if not isinstance(p, Protocol):
             raise spec_error("TYPE", "expected a protocol in transformer(...)", e.span)
         options = tuple((k, x.name) for k, x in e.options if isinstance(x, s.Name))
@@ -159,8 +171,14 @@ def _named(name: str, bound: dict[str, Model], models: Models, span: Span) -> Mo
     return bound[name] if name in bound else models.close(name, (), span)
 
 
-def _judgements(c: s.Claim, constants: dict[str, int], bound: dict[str, Model], models: Models, instance: dict[str, int],
-                original: Models | None) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
+def _judgements(
+    c: s.Claim,
+    constants: dict[str, int],
+    bound: dict[str, Model],
+    models: Models,
+    instance: dict[str, int],
+    original: Models | None,
+) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
     def protocol(name: str) -> Protocol:
         found = _named(name, bound, models, c.span)
         if not isinstance(found, Protocol):
@@ -186,8 +204,15 @@ def _judgements(c: s.Claim, constants: dict[str, int], bound: dict[str, Model], 
             model = _named(name, bound, models, c.span)
             subject: Model = protocol(name) if isinstance(model, Protocol) else model
             folded = fold(equation, {k: x for k, x in constants.items()}, models.functions)
-            span = None if each is None else (each.variable, _number(each.low, constants, models.functions),
-                                              _number(each.high, constants, models.functions))
+            span = (
+                None
+                if each is None
+                else (
+                    each.variable,
+                    _number(each.low, constants, models.functions),
+                    _number(each.high, constants, models.functions),
+                )
+            )
             origin = models.origins.get(subject) if isinstance(subject, Circuit) else None
             problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
             return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
@@ -228,13 +253,21 @@ def sizes(m: Model) -> dict[str, int]:
     """Everything that is counted, on the model as it stands."""
     if isinstance(m, Protocol):
         return {"rounds": len(m.rounds) + 1, "machines": m.machines, "memory": m.memory}
-    return {"depth": len(m.layers), "heads": max((len(x.heads) for x in m.layers), default=0), "width": m.width,
-            "tokens": m.tokens + m.blank}
+    return {
+        "depth": len(m.layers),
+        "heads": max((len(x.heads) for x in m.layers), default=0),
+        "width": m.width,
+        "tokens": m.tokens + m.blank,
+    }
 
 
 def _sizes(node: Any, values: dict[str, int], model: Any) -> Any:
-    if isinstance(node, s.Call) and len(node.arguments) == 1 and isinstance(node.arguments[0], s.Name) and node.function in (
-            "rounds", "machines", "memory", "depth", "heads", "width", "tokens"):
+    if (
+        isinstance(node, s.Call)
+        and len(node.arguments) == 1
+        and isinstance(node.arguments[0], s.Name)
+        and node.function in ("rounds", "machines", "memory", "depth", "heads", "width", "tokens")
+    ):
         found = sizes(model(node.arguments[0].name))
         if node.function not in found:
             raise spec_error("TYPE", f"{node.function} is not a size of {node.arguments[0].name}", node.span)

@@ -8,11 +8,12 @@ from math import comb
 from checker.kernel.judgements import Propagates, Selects
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Selector
+from checker.models.circuit import Circuit
 from checker.semantics import circuits as sem
 from checker.semantics.expressions import Fault, Vec, evaluate
 from checker.semantics.machines import Sent
 from checker.semantics.packets import selector_row
+from checker.semantics.terms import Value
 from checker.semantics.values import Unsupported
 
 GRAM_ROWS = 3_000
@@ -35,8 +36,12 @@ def selects(j: Selects) -> Proved:
         r, k, points = x.arguments
         prime = r > 1 and all(r % a for a in range(2, int(r**0.5) + 1))
         if prime and rows <= r**k and points <= r and (b - 1) * (k - 1) < points:
-            return conclude(j, "Reed-Solomon inequality", f"{rows} <= {r}^{k} polynomials agree on less than {k} of {points} points of"
-                            f" F_{r}, and {b - 1} * {k - 1} < {points}")
+            return conclude(
+                j,
+                "Reed-Solomon inequality",
+                f"{rows} <= {r}^{k} polynomials agree on less than {k} of"
+                f" {points} points of F_{r}, and {b - 1} * {k - 1} < {points}",
+            )
     if x.name == "identity" and rows <= x.arguments[0]:
         return conclude(j, "identity matrix", f"{rows} <= {x.arguments[0]} columns")
     table = [selector_row(x, i) for i in range(1, rows + 1)]
@@ -114,13 +119,17 @@ def _propagates(j: Propagates) -> Proved:
     groups = _same_key_rows(c, head.key, q)
     if size * q * len(groups) > SCORES:
         raise NotProved(f"{size * q * len(groups):,} scores are more than {SCORES:,}")
-    tops: dict[int, object] = {}
+    tops: dict[int, Value] = {}
     for k in range(min(most, q) + 1):
         for chosen in combinations(range(1, q + 1), k):
             for row in groups:
                 _check_set(c, row, chosen, queries, floors, tops)
-    return conclude(j, "all scores", f"{size:,} sets, {q} queries, {len(groups)} kinds of key; a member scores"
-                    f" {_shown(tops.values())}, a row that sends nothing at most {_shown(floors.values())}")
+    return conclude(
+        j,
+        "all scores",
+        f"{size:,} sets, {q} queries, {len(groups)} kinds of key; a member scores"
+        f" {_shown(tops.values())}, a row that sends nothing at most {_shown(floors.values())}",
+    )
 
 
 def _shown(values: object) -> str:
@@ -149,8 +158,9 @@ def _same_key_rows(c: Circuit, cases: tuple[s.Case, ...], q: int) -> list[int]:
     return list(kinds.values())
 
 
-def _check_set(c: Circuit, row: int, chosen: tuple[int, ...], queries: dict[int, Vec], floors: dict[int, object],
-               tops: dict[int, object]) -> None:
+def _check_set(
+    c: Circuit, row: int, chosen: tuple[int, ...], queries: dict[int, Vec], floors: dict[int, Value], tops: dict[int, Value]
+) -> None:
     key = _vector(c, c.layers[0].heads[0].key, row, chosen)
     for i, query in queries.items():
         score = sem.dot(query, key)
@@ -160,5 +170,7 @@ def _check_set(c: Circuit, row: int, chosen: tuple[int, ...], queries: dict[int,
             if not score > floors[i]:  # type: ignore[operator]
                 raise NotProved(f"machine {i}: a sender to {set(chosen)} scores {score}, a row that sends nothing {floors[i]}")
         elif not score < floors[i]:  # type: ignore[operator]
-            raise NotProved(f"machine {i}: a row that sends to {set(chosen) or 'nobody'} scores {score},"
-                            f" not less than the {floors[i]} of a row that sends nothing")
+            raise NotProved(
+                f"machine {i}: a row that sends to {set(chosen) or 'nobody'} scores {score},"
+                f" not less than the {floors[i]} of a row that sends nothing"
+            )

@@ -22,8 +22,12 @@ Words = dict[str, tuple[int, ...]]
 
 
 def _permuted(m: Protocol | Circuit) -> set[str]:
-    return {e.arguments[0].name for r in m.requires for e in conjuncts(r)
-            if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)}
+    return {
+        e.arguments[0].name
+        for r in m.requires
+        for e in conjuncts(r)
+        if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)
+    }
 
 
 def input_count(m: Protocol | Circuit) -> int:
@@ -35,7 +39,10 @@ def input_count(m: Protocol | Circuit) -> int:
 def every_input(m: Protocol | Circuit) -> Iterator[Words]:
     """All inputs that satisfy `requires`, in lexicographic order."""
     free = _permuted(m)
-    spaces = [permutations(range(1, a.size + 1)) if a.name in free else product(range(a.low, a.high + 1), repeat=a.size) for a in m.inputs]
+    spaces = [
+        permutations(range(1, a.size + 1)) if a.name in free else product(range(a.low, a.high + 1), repeat=a.size)
+        for a in m.inputs
+    ]
     for choice in product(*spaces):
         words = {a.name: tuple(w) for a, w in zip(m.inputs, choice, strict=True)}
         if satisfies(m.requires, m.functions, m.inputs, words):

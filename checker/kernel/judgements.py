@@ -72,8 +72,10 @@ class Delivers:
 
     def __str__(self) -> str:
         p, c = self.circuit.packets[0], self.circuit
-        return (f"{p.name} delivers every routing of {p.machines} machines with at most {p.messages} messages"
-                f" of at most {c.longest(p)} words a machine")
+        return (
+            f"{p.name} delivers every routing of {p.machines} machines with at most {p.messages} messages"
+            f" of at most {c.longest(p)} words a machine"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,9 @@ from checker.semantics import protocols as ps
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
-from checker.semantics.machines import Effect
+from checker.semantics.machines import Effect, run_local
 from checker.semantics.terms import Term
 from checker.semantics.values import Unsupported
-
 
 # ---- the routing lemma ----------------------------------------------------------------------
 
@@ -31,9 +30,17 @@ def routing_head(c: Circuit, layer: Layer, packets: Packets) -> Delivers:
     heads = [h for h in layer.heads if mentions(h, "packed") and mentions(h, packets.name)]
     if len(heads) != 1:
         raise NotProved(f"layer {layer.name}: expected one head that carries {packets.name}, found {len(heads)}")
-    stripped = replace(c, name="", requires=(), inputs=(), readouts=(), outputs=c.outputs, packets=(packets,),
-                       messages=tuple(m for m in c.messages if m.tag in packets.tags),
-                       layers=(Layer("", None, (replace(heads[0], name=""),)),))
+    stripped = replace(
+        c,
+        name="",
+        requires=(),
+        inputs=(),
+        readouts=(),
+        outputs=c.outputs,
+        packets=(packets,),
+        messages=tuple(m for m in c.messages if m.tag in packets.tags),
+        layers=(Layer("", None, (replace(heads[0], name=""),)),),
+    )
     return Delivers(stripped)
 
 
@@ -44,9 +51,10 @@ def selector_of(j: Delivers) -> Selects:
 
 
 def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
-    """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is (number of writers) / c. By the
-    selector property each message to it has a packet with one writer, so the least nonzero one is 1/c, above h; packets with one
-    writer are the clean ones, times c they are the message as it was written; those for somebody else are dropped."""
+    """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is
+    (number of writers) / c. By the selector property each message to it has a packet with one writer, so the least nonzero
+    one is 1/c, above h. Packets with one writer are the clean ones: times c they are the message as it was written. Those
+    for somebody else are dropped."""
     c, p = j.circuit, j.circuit.packets[0]
     if selector.judgement != selector_of(j) or propagation.judgement != Propagates(c):
         raise NotProved("the rule needs the selector and the propagation of this very head")
@@ -61,8 +69,13 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
             raise NotProved(f"the value of row {i} is not packed({p.name})")
         if not machine and case is not None and case.value != packed and not _is_zero(c, case, i):
             raise NotProved(f"the value of row {i}, which sends nothing, is not zero")
-    return conclude(j, "routing lemma (Lemma 3.2)", f"{p.messages}^2 rows of the selector meet; heard above {p.heard} < 1/{p.messages}",
-                    selector, propagation)
+    return conclude(
+        j,
+        "routing lemma (Lemma 3.2)",
+        f"{p.messages}^2 rows of the selector meet; heard above {p.heard} < 1/{p.messages}",
+        selector,
+        propagation,
+    )
 
 
 def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
@@ -189,11 +202,13 @@ def _same_local(c: Circuit, p: Protocol, layer: Layer, number: int) -> str:
     return f"the local function equals the protocol's on every reachable state ({tally})"
 
 
-def _effect(p: Protocol, body: tuple[s.Statement, ...], number: int, i: int, inbox: tuple[Message, ...], inputs: ps.Inputs) -> Effect:
+def _effect(
+    p: Protocol, body: tuple[s.Statement, ...], number: int, i: int, inbox: tuple[Message, ...], inputs: ps.Inputs
+) -> Effect:
     if body is p.finish:
         return ps.finish_at(p, i, inbox, inputs, [])
     scope = ps.machine_scope(p, inputs, number == 1, i, inbox, [])
-    return ps.run_local(body, scope, p.messages, p.machines)
+    return run_local(body, scope, p.messages, p.machines)
 
 
 def _same_effect(a: Effect, b: Effect, known: list[t.Value], where: str, tally: Tally) -> None:
@@ -253,7 +268,8 @@ def _collected(c: Circuit, p: Protocol, layer: Layer) -> None:
     for i in range(1, p.machines + 1):
         for a in p.outputs:
             for k in held(p.outputs, a.name, i, p.memory):
-                unknown[a.name, k] = states[i].assigned[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)  # type: ignore[assignment]
+                unknown[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)
+                states[i].assigned[a.name, k] = unknown[a.name, k]
     rows = _static_sum(c, list(layer.heads), states)
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
     for w, key in enumerate(words_of(c.outputs), 1):

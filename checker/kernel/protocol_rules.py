@@ -77,8 +77,10 @@ def _for_every_machine(e: s.Expr, machines: int) -> tuple[s.Expr, str] | None:
 
 
 def abstract(p: Protocol, round_: Round, r: int, state: Uniform, inputs: Inputs) -> tuple[Uniform, list[Value]]:
-    """Every state of the same shape: each word an unknown function of the machine. Where `keeps` says f[g[i]] == i for every
-    machine i, and both map machines to machines, g is injective on a finite set, so both are permutations, inverse to each other."""
+    """Every state of the same shape: each word an unknown function of the machine.
+
+    Where `keeps` says f[g[i]] == i for every machine i, and both map machines to machines, g is injective on a finite set,
+    so both are permutations, inverse to each other."""
     fresh = _fresh(p, r, state, {})
     pairs: dict[str, str] = {}
     rest: list[s.Expr] = []
@@ -105,7 +107,10 @@ def _fresh(p: Protocol, r: int, state: Uniform, inverses: dict[str, str]) -> Uni
     for place, m in enumerate(state.inbox, 1):
         ranges = [*p.message(m.tag).words, (1, p.machines)]
         names = [f"{m.tag}{place}.{k}@{r + 1}" for k in range(1, len(ranges))] + [f"source{place}@{r + 1}"]
-        read = [t.read(ArraySymbol(n, p.machines, low, high, inverses.get(n)), me) for n, (low, high) in zip(names, ranges, strict=True)]
+        read = [
+            t.read(ArraySymbol(n, p.machines, low, high, inverses.get(n)), me)
+            for n, (low, high) in zip(names, ranges, strict=True)
+        ]
         inbox.append(Message(m.tag, tuple(read[:-1]), read[-1]))
     return Uniform(tuple(inbox), p.machines)
 

@@ -56,7 +56,9 @@ def ask(goal: Value, assumptions: list[Value]) -> tuple[str, str]:
     answer = str(solver.check())
     if answer == "sat":
         model = solver.model()
-        shown = ", ".join(f"{name} = {model.eval(x, model_completion=True)}" for name, x in list(translate.variables.items())[:12])
+        shown = ", ".join(
+            f"{name} = {model.eval(x, model_completion=True)}" for name, x in list(translate.variables.items())[:12]
+        )
         return answer, shown
     return answer, "" if answer == "unsat" else solver.reason_unknown()
 
@@ -110,17 +112,26 @@ class _Translate:
                 result = z3.If(index == k, entries[k - 1], result)
             return result
         if node.op == "lin":
-            return z3.Sum(self.number(node.args[0]), *(self.number(c) * self.argument(x)
-                                                       for x, c in zip(node.args[1::2], node.args[2::2], strict=True)))
+            return z3.Sum(
+                self.number(node.args[0]),
+                *(self.number(c) * self.argument(x) for x, c in zip(node.args[1::2], node.args[2::2], strict=True)),
+            )
         args = [self.argument(a) for a in node.args]
         if node.op == "max":
             result = args[0]
             for a in args[1:]:
                 result = z3.If(a > result, a, result)
             return result
-        return {"mul": lambda: args[0] * args[1], "div": lambda: args[0] / args[1], "mod": lambda: args[0] % args[1],
-                "ite": lambda: z3.If(*args), "eq0": lambda: args[0] == 0, "le0": lambda: args[0] <= 0,
-                "not": lambda: z3.Not(args[0]), "and": lambda: z3.And(*args)}[node.op]()
+        return {
+            "mul": lambda: args[0] * args[1],
+            "div": lambda: args[0] / args[1],
+            "mod": lambda: args[0] % args[1],
+            "ite": lambda: z3.If(*args),
+            "eq0": lambda: args[0] == 0,
+            "le0": lambda: args[0] <= 0,
+            "not": lambda: z3.Not(args[0]),
+            "and": lambda: z3.And(*args),
+        }[node.op]()
 
     def read(self, array: ArraySymbol, index: Any, z3: Any) -> Any:
         known = array.name in self.arrays

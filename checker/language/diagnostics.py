@@ -28,8 +28,11 @@ class Diagnostic:
 
     def render(self, source: str | None = None) -> str:
         """`file:line:column: error[CODE]: message`, with the line and a caret when the source is known."""
-        place = f"{self.span.file}:{self.span.line}:{self.span.column}: " if self.span.line else (
-            f"{self.span.file}: " if self.span is not NOWHERE else "")
+        place = (
+            f"{self.span.file}:{self.span.line}:{self.span.column}: "
+            if self.span.line
+            else (f"{self.span.file}: " if self.span is not NOWHERE else "")
+        )
         text = f"{place}error[{self.code}]: {self.message}"
         lines = (source or "").split("\n")
         if source is None or not 0 < self.span.line <= len(lines):

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
-from lark.visitors import Transformer_NonRecursive
 from lark.tree import Meta
+from lark.visitors import Transformer_NonRecursive
 
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError
@@ -75,8 +75,11 @@ def _check_nesting(text: str, file: str) -> None:
         elif character in "([{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise SpecError(Diagnostic("TOO_DEEP", f"expected at most {MAX_DEPTH} nested brackets, found more",
-                                           Span(file, line + 1, column)))
+                raise SpecError(
+                    Diagnostic(
+                        "TOO_DEEP", f"expected at most {MAX_DEPTH} nested brackets, found more", Span(file, line + 1, column)
+                    )
+                )
         elif character in ")]}":
             depth -= 1
 
@@ -87,7 +90,9 @@ def _check_depth(item: s.Item) -> None:
         node, depth = stack.pop()
         if depth > MAX_DEPTH:
             span = getattr(node, "span", item.span)
-            raise SpecError(Diagnostic("TOO_DEEP", f"expected an expression of depth at most {MAX_DEPTH}, found a deeper one", span))
+            raise SpecError(
+                Diagnostic("TOO_DEEP", f"expected an expression of depth at most {MAX_DEPTH}, found a deeper one", span)
+            )
         if isinstance(node, tuple):
             stack.extend((child, depth) for child in node)
         elif is_dataclass(node) and not isinstance(node, Span):
@@ -108,8 +113,9 @@ def _syntax_error(error: UnexpectedInput, file: str, text: str) -> Diagnostic:
         return Diagnostic("SYNTAX", f"expected {expected}; found {found}", span)
     if isinstance(error, UnexpectedCharacters):
         found = text[error.pos_in_stream or 0]
-        return Diagnostic("SYNTAX", f"expected a token of the language, found the character {found!r}",
-                          Span(file, error.line, error.column))
+        return Diagnostic(
+            "SYNTAX", f"expected a token of the language, found the character {found!r}", Span(file, error.line, error.column)
+        )
     return Diagnostic("SYNTAX", "expected a definition, found the end of the file", Span(file, 1, 1))
 
 
@@ -173,31 +179,60 @@ class _Build(Transformer_NonRecursive):
                 raise self.error("DECLARATION", f"expected one `{key}` in {kind} {name}, found {found}", at)
         return table
 
-    def r_protocol(self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any) -> s.ProtocolDefinition:
+    def r_protocol(
+        self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any
+    ) -> s.ProtocolDefinition:
         at = Span(self.file, at.line, at.column, len("protocol"))
         t = self._sort("protocol", name, at, parts, ("word", "memory", "machines", "finish"))
         settings = tuple((key, t[key][0][1]) for key in ("word", "memory", "machines"))
         return s.ProtocolDefinition(
-            str(name), parameters, where, tuple(t.get("Let", [])), settings,
-            tuple(p[1] for p in t.get("input", [])), tuple(p[1] for p in t.get("output", [])),
-            tuple(p[1] for p in t.get("requires", [])), tuple(m for p in t.get("messages", []) for m in p[1]),
-            tuple(t.get("RoundDeclaration", [])), t["finish"][0][1], span=at)
+            str(name),
+            parameters,
+            where,
+            tuple(t.get("Let", [])),
+            settings,
+            tuple(p[1] for p in t.get("input", [])),
+            tuple(p[1] for p in t.get("output", [])),
+            tuple(p[1] for p in t.get("requires", [])),
+            tuple(m for p in t.get("messages", []) for m in p[1]),
+            tuple(t.get("RoundDeclaration", [])),
+            t["finish"][0][1],
+            span=at,
+        )
 
-    def r_circuit(self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any) -> s.CircuitDefinition:
+    def r_circuit(
+        self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any
+    ) -> s.CircuitDefinition:
         at = Span(self.file, at.line, at.column, len("circuit"))
         t = self._sort("circuit", name, at, parts, ("word", "tokens", "width"))
         settings = [(key, t[key][0][1]) for key in ("word", "tokens", "width")]
         settings.append(("blank", t["blank"][0][1] if "blank" in t else s.Number(0)))
         return s.CircuitDefinition(
-            str(name), parameters, where, tuple(t.get("Let", [])), tuple(settings), "start" in t,
-            tuple(p[1] for p in t.get("input", [])), tuple(p[1] for p in t.get("output", [])),
-            tuple(p[1] for p in t.get("requires", [])), tuple(m for p in t.get("messages", []) for m in p[1]),
-            tuple(t.get("PacketsDeclaration", [])), tuple(t.get("LayerDeclaration", [])), span=at)
+            str(name),
+            parameters,
+            where,
+            tuple(t.get("Let", [])),
+            tuple(settings),
+            "start" in t,
+            tuple(p[1] for p in t.get("input", [])),
+            tuple(p[1] for p in t.get("output", [])),
+            tuple(p[1] for p in t.get("requires", [])),
+            tuple(m for p in t.get("messages", []) for m in p[1]),
+            tuple(t.get("PacketsDeclaration", [])),
+            tuple(t.get("LayerDeclaration", [])),
+            span=at,
+        )
 
     def r_theorem(self, at: Span, name: Token, domains: tuple[s.Domain, ...], where: s.Expr | None, *parts: Any) -> s.Theorem:
         at = Span(self.file, at.line, at.column, len("theorem"))
-        return s.Theorem(str(name), domains, where, tuple(p for p in parts if isinstance(p, s.Let)),
-                         tuple(p for p in parts if isinstance(p, s.Claim)), span=at)
+        return s.Theorem(
+            str(name),
+            domains,
+            where,
+            tuple(p for p in parts if isinstance(p, s.Let)),
+            tuple(p for p in parts if isinstance(p, s.Claim)),
+            span=at,
+        )
 
     # declarations
     def r_word(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
@@ -233,7 +268,9 @@ class _Build(Transformer_NonRecursive):
     def r_input(self, at: Span, name: Token, size: s.Expr, of: s.Type) -> tuple[str, s.ArrayDeclaration]:
         return ("input", s.ArrayDeclaration(str(name), size, of, span=at))
 
-    def r_output(self, at: Span, name: Token, size: s.Expr, of: s.Type, readout: s.Expr | None = None) -> tuple[str, s.ArrayDeclaration]:
+    def r_output(
+        self, at: Span, name: Token, size: s.Expr, of: s.Type, readout: s.Expr | None = None
+    ) -> tuple[str, s.ArrayDeclaration]:
         return ("output", s.ArrayDeclaration(str(name), size, of, readout, span=at))
 
     def r_word_type(self, at: Span) -> s.Type:
@@ -272,7 +309,9 @@ class _Build(Transformer_NonRecursive):
     def r_send(self, at: Span, tag: Token, *rest: s.Expr) -> s.Send:
         return s.Send(str(tag), rest[:-1], rest[-1], span=at)
 
-    def r_choose(self, at: Span, condition: s.Expr, then: tuple[s.Statement, ...], otherwise: tuple[s.Statement, ...] = ()) -> s.Choose:
+    def r_choose(
+        self, at: Span, condition: s.Expr, then: tuple[s.Statement, ...], otherwise: tuple[s.Statement, ...] = ()
+    ) -> s.Choose:
         return s.Choose(condition, then, otherwise, span=at)
 
     def r_repeat(self, at: Span, binder: s.Binder, body: tuple[s.Statement, ...]) -> s.Repeat:
@@ -289,8 +328,9 @@ class _Build(Transformer_NonRecursive):
 
     def r_over_inbox(self, at: Span, tag: Token, *names: Token | None) -> s.Binder:
         source = names[-1]
-        return s.OverInbox(str(tag), tuple(str(n) for n in names[:-1] if n is not None),
-                           None if source is None else str(source), span=at)
+        return s.OverInbox(
+            str(tag), tuple(str(n) for n in names[:-1] if n is not None), None if source is None else str(source), span=at
+        )
 
     # circuits
     def r_selector_by_name(self, at: Span, name: Token, *arguments: s.Expr) -> tuple[str, s.SelectorByName]:
@@ -304,8 +344,9 @@ class _Build(Transformer_NonRecursive):
         offset, *parts = [r for r in rest if not isinstance(r, Token)]
         t = self._sort("packets", name, at, tuple(parts), ("machines", "messages", "selector", "heard"))
         values = {key: t[key][0][1] for key in ("machines", "messages", "selector", "heard")}
-        return s.PacketsDeclaration(str(name), tags, offset, values["machines"], values["messages"],
-                                    values["selector"], values["heard"], span=at)
+        return s.PacketsDeclaration(
+            str(name), tags, offset, values["machines"], values["messages"], values["selector"], values["heard"], span=at
+        )
 
     def r_layer(self, at: Span, name: Token, *rest: Any) -> s.LayerDeclaration:
         each = next((r for r in rest if isinstance(r, s.ForEach)), None)
@@ -383,8 +424,12 @@ class _Build(Transformer_NonRecursive):
 
     def r_call(self, at: Span, name: Token, *arguments: Any) -> s.Expr:
         given = [a for a in arguments if a is not None]
-        return s.Call(str(name), tuple(a for a in given if not isinstance(a, tuple)),
-                      tuple(a for a in given if isinstance(a, tuple)), span=at)
+        return s.Call(
+            str(name),
+            tuple(a for a in given if not isinstance(a, tuple)),
+            tuple(a for a in given if isinstance(a, tuple)),
+            span=at,
+        )
 
     def r_reduce(self, at: Span, name: Token, body: s.Expr, binder: s.Binder, condition: s.Expr | None) -> s.Expr:
         if name not in REDUCTIONS:
@@ -420,6 +465,15 @@ def _binary(operator: str) -> Any:
     return lambda self, at, left, right: s.Binary(operator, left, right, span=at)
 
 
-for _rule, _operator in {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "quotient": "div",
-                         "modulo": "mod", "power": "^", "or": "or", "and": "and"}.items():
+for _rule, _operator in {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "quotient": "div",
+    "modulo": "mod",
+    "power": "^",
+    "or": "or",
+    "and": "and",
+}.items():
     setattr(_Build, "r_" + _rule, _binary(_operator))

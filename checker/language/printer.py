@@ -6,8 +6,23 @@ from fractions import Fraction
 
 from checker.language import syntax as s
 
-LEVELS = {"or": 1, "and": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
-          "+": 5, "-": 5, "*": 6, "/": 6, "div": 6, "mod": 6, "^": 8}
+LEVELS = {
+    "or": 1,
+    "and": 2,
+    "==": 4,
+    "!=": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "div": 6,
+    "mod": 6,
+    "^": 8,
+}
 CONDITIONAL, NEGATION, COMPARISON, SUM, SIGNED, PLACED, ATOM = 0, 3, 4, 5, 7, 9, 10
 WIDTH = 110
 
@@ -134,8 +149,10 @@ def _cases(keyword: str, cases: tuple[s.Case, ...]) -> str:
 def _reads(r: s.ReadsPackets | s.ReadsInput) -> str:
     if isinstance(r, s.ReadsPackets):
         return f"reads {r.packets}"
-    return (f"reads {r.array}[{r.variable}] = {expression(r.value)}"
-            f" for {r.variable} in {expression(r.low, SUM)}..{expression(r.high, SUM)}")
+    return (
+        f"reads {r.array}[{r.variable}] = {expression(r.value)}"
+        f" for {r.variable} in {expression(r.low, SUM)}..{expression(r.high, SUM)}"
+    )
 
 
 def _packets(p: s.PacketsDeclaration) -> list[str]:
@@ -143,9 +160,14 @@ def _packets(p: s.PacketsDeclaration) -> list[str]:
         selector = f"selector {p.selector.name}({', '.join(expression(a) for a in p.selector.arguments)});"
     else:
         selector = "selector table {\n      " + ",\n      ".join(f'"{row}"' for row in p.selector.rows) + "\n    };"
-    return [f"  packets {p.name} of {', '.join(p.tags)} at {expression(p.at)} {{",
-            f"    machines {expression(p.machines)};", f"    messages {expression(p.messages)};",
-            f"    {selector}", f"    heard {expression(p.heard)};", "  }"]
+    return [
+        f"  packets {p.name} of {', '.join(p.tags)} at {expression(p.at)} {{",
+        f"    machines {expression(p.machines)};",
+        f"    messages {expression(p.messages)};",
+        f"    {selector}",
+        f"    heard {expression(p.heard)};",
+        "  }",
+    ]
 
 
 def _circuit(d: s.CircuitDefinition) -> str:
@@ -159,8 +181,7 @@ def _circuit(d: s.CircuitDefinition) -> str:
             low, high = expression(layer.local.low, SUM), expression(layer.local.high, SUM)
             lines.append(f"    local {low}..{high} {reads}{' ' if reads else ''}{_block(layer.local.body, '    ')}")
         for h in layer.heads:
-            lines += [f"    head {h.name} {{", _cases("query", h.query), _cases("key", h.key),
-                      _cases("value", h.value), "    }"]
+            lines += [f"    head {h.name} {{", _cases("query", h.query), _cases("key", h.key), _cases("value", h.value), "    }"]
         lines.append("  }")
     lines.append("}")
     return "\n".join(lines)
@@ -190,8 +211,10 @@ def _theorem(t: s.Theorem) -> str:
     def span(low: s.Expr, high: s.Expr) -> str:
         return expression(low, SUM) if low == high else f"{expression(low, SUM)}..{expression(high, SUM)}"
 
-    domains = [f"{d.name} in {span(*d.spans[0])}" if len(d.spans) == 1 else
-               f"{d.name} in {{{', '.join(span(*p) for p in d.spans)}}}" for d in t.domains]
+    domains = [
+        f"{d.name} in {span(*d.spans[0])}" if len(d.spans) == 1 else f"{d.name} in {{{', '.join(span(*p) for p in d.spans)}}}"
+        for d in t.domains
+    ]
     text = f"theorem {t.name}" + (f" for {', '.join(domains)}" if domains else "")
     lines = [text + (f" where {expression(t.where)}" if t.where is not None else "") + " {"]
     lines += [f"  {_statement(let, '  ')}" for let in t.lets]

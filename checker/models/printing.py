@@ -14,18 +14,26 @@ def _array(a: Array, word: int, readout: s.Expr | None = None) -> s.ArrayDeclara
 
 
 def _message(m: MessageType, word: int) -> s.MessageDeclaration:
-    return s.MessageDeclaration(m.tag, tuple(
-        s.WordType() if r == (0, 2**word - 1) else s.RangeType(s.Number(r[0]), s.Number(r[1])) for r in m.words))
+    return s.MessageDeclaration(
+        m.tag, tuple(s.WordType() if r == (0, 2**word - 1) else s.RangeType(s.Number(r[0]), s.Number(r[1])) for r in m.words)
+    )
 
 
 def protocol_definition(p: Protocol) -> s.ProtocolDefinition:
     """The definition without parameters that closes to an equal protocol."""
     return s.ProtocolDefinition(
-        p.name, (), None, (),
+        p.name,
+        (),
+        None,
+        (),
         (("word", s.Number(p.word)), ("memory", s.Number(p.memory)), ("machines", s.Number(p.machines))),
-        tuple(_array(a, p.word) for a in p.inputs), tuple(_array(a, p.word) for a in p.outputs), p.requires,
+        tuple(_array(a, p.word) for a in p.inputs),
+        tuple(_array(a, p.word) for a in p.outputs),
+        p.requires,
         tuple(_message(m, p.word) for m in p.messages),
-        tuple(s.RoundDeclaration(r.name, None, r.keeps, r.body) for r in p.rounds), p.finish)
+        tuple(s.RoundDeclaration(r.name, None, r.keeps, r.body) for r in p.rounds),
+        p.finish,
+    )
 
 
 def _selector(x: Selector) -> s.SelectorByName | s.SelectorByTable:
@@ -37,16 +45,40 @@ def _selector(x: Selector) -> s.SelectorByName | s.SelectorByTable:
 def circuit_definition(c: Circuit) -> s.CircuitDefinition:
     """The definition without parameters that closes to an equal circuit."""
     return s.CircuitDefinition(
-        c.name, (), None, (),
+        c.name,
+        (),
+        None,
+        (),
         (("word", s.Number(c.word)), ("tokens", s.Number(c.tokens)), ("width", s.Number(c.width)), ("blank", s.Number(c.blank))),
-        c.start, tuple(_array(a, c.word) for a in c.inputs),
-        tuple(_array(a, c.word, r) for a, r in zip(c.outputs, c.readouts, strict=True)), c.requires,
+        c.start,
+        tuple(_array(a, c.word) for a in c.inputs),
+        tuple(_array(a, c.word, r) for a, r in zip(c.outputs, c.readouts, strict=True)),
+        c.requires,
         tuple(_message(m, c.word) for m in c.messages),
-        tuple(s.PacketsDeclaration(p.name, p.tags, s.Number(p.at), s.Number(p.machines), s.Number(p.messages),
-                                   _selector(p.selector), s.Number(p.heard)) for p in c.packets),
-        tuple(s.LayerDeclaration(x.name, None, None if x.local is None else s.LocalDeclaration(
-            s.Number(x.local.low), s.Number(x.local.high), x.local.reads, x.local.body),
-            tuple(s.HeadDeclaration(h.name, h.query, h.key, h.value) for h in x.heads)) for x in c.layers))
+        tuple(
+            s.PacketsDeclaration(
+                p.name,
+                p.tags,
+                s.Number(p.at),
+                s.Number(p.machines),
+                s.Number(p.messages),
+                _selector(p.selector),
+                s.Number(p.heard),
+            )
+            for p in c.packets
+        ),
+        tuple(
+            s.LayerDeclaration(
+                x.name,
+                None,
+                None
+                if x.local is None
+                else s.LocalDeclaration(s.Number(x.local.low), s.Number(x.local.high), x.local.reads, x.local.body),
+                tuple(s.HeadDeclaration(h.name, h.query, h.key, h.value) for h in x.heads),
+            )
+            for x in c.layers
+        ),
+    )
 
 
 def text(*models: Protocol | Circuit) -> str:

@@ -72,8 +72,9 @@ class Checker:
             except NotProved as failure:
                 reason = f"{reason}; no enumeration: {failure}"
         again = self._search(j, TESTED, self.timeout)
-        return _verdict(again) or Outcome("UNDECIDED", reason=f"{reason}; no counterexample among {again.tried:,} inputs"
-                                                              f" in at most {self.timeout:g} s")
+        return _verdict(again) or Outcome(
+            "UNDECIDED", reason=f"{reason}; no counterexample among {again.tried:,} inputs in at most {self.timeout:g} s"
+        )
 
     def _test(self, j: Judgement) -> Outcome:
         if isinstance(j, Counts):
@@ -107,9 +108,15 @@ def _verdict(found: Search) -> Outcome | None:
     return None
 
 
-def check_files(paths: list[Path], *, against: Path | None = None, only_falsify: bool = False, timeout: float = 60.0,
-                progress: Callable[[str, int, int], None] | None = None,
-                on_result: Callable[[ClaimResult], None] | None = None) -> Report:
+def check_files(
+    paths: list[Path],
+    *,
+    against: Path | None = None,
+    only_falsify: bool = False,
+    timeout: float = 60.0,
+    progress: Callable[[str, int, int], None] | None = None,
+    on_result: Callable[[ClaimResult], None] | None = None,
+) -> Report:
     """Check every claim of the files. Raises `SpecError` with the diagnostics of all files before anything is proved."""
     begin = monotonic()
     original = None if against is None else load(against)
@@ -122,13 +129,17 @@ def check_files(paths: list[Path], *, against: Path | None = None, only_falsify:
             progress(f"{claim.theorem}.{claim.name} {place}", number, len(everything))
         start = monotonic()
         outcome = checker.outcome(claim)
-        result = ClaimResult(claim.theorem, claim.name, claim.instance, claim.statement, claim.expected, outcome,
-                             monotonic() - start, claim.span)
+        result = ClaimResult(
+            claim.theorem, claim.name, claim.instance, claim.statement, claim.expected, outcome, monotonic() - start, claim.span
+        )
         results.append(result)
         if on_result is not None:
             on_result(result)
-    budget = (("timeout", f"{timeout:g} s a claim"), ("z3", f"{RESOURCES:,} resource units a question"),
-              ("enumeration", f"{ENUMERATED:,} inputs"))
+    budget = (
+        ("timeout", f"{timeout:g} s a claim"),
+        ("z3", f"{RESOURCES:,} resource units a question"),
+        ("enumeration", f"{ENUMERATED:,} inputs"),
+    )
     return Report(tuple(results), monotonic() - begin, versions(), budget)
 
 

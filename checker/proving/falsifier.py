@@ -23,6 +23,7 @@ from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
 from checker.semantics.expressions import Fault, Scope, Vec, View, evaluate
 from checker.semantics.machines import Sent
+from checker.semantics.terms import Value
 
 Words = dict[str, tuple[int, ...]]
 InputJudgement = Fits | Simulates | Computes
@@ -70,7 +71,7 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
             case Simulates(c, p):
                 expected = ps.run(p, words).outputs
                 return cs.run(c, words)[1] != expected
-            case Computes(m, equation, each, functions):
+            case Computes(m):
                 outputs = ps.run(m, words).outputs if isinstance(m, Protocol) else cs.run(m, words)[1]
                 return not _equation_holds(m, j, words, outputs)
     except Fault:
@@ -81,11 +82,12 @@ def _unfit(p: Protocol, words: Words) -> bool:
     run = ps.run(p, words)
     if any(x.words > p.memory for _, x in run.traffic):  # type: ignore[operator]
         return True
-    return any(not evaluate(e, ps.keeps_scope(p, run.states[r], words, []))
-               for r, round_ in enumerate(p.rounds) for e in round_.keeps)
+    return any(
+        not evaluate(e, ps.keeps_scope(p, run.states[r], words, [])) for r, round_ in enumerate(p.rounds) for e in round_.keeps
+    )
 
 
-def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: dict[tuple[str, int], ps.Value]) -> bool:
+def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: dict[tuple[str, int], Value]) -> bool:
     names = {a.name: View(a.name, words[a.name], 1, a.size) for a in m.inputs}
     names |= {a.name: View(a.name, tuple(outputs[a.name, k] for k in range(1, a.size + 1)), 1, a.size) for a in m.outputs}
     functions = {f.name: f for f in j.functions}
@@ -128,7 +130,8 @@ Routing = tuple[tuple[int, int], ...]  # (source, destination) of each message, 
 
 
 def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
-    """A valid routing that is not delivered: all of a small instance, else ones built on a weakness of the selector, and random ones."""
+    """A valid routing that is not delivered: all of a small instance, else random ones
+    after one built on a weakness of the selector."""
     p = j.circuit.packets[0]
     end, tried = monotonic() + seconds, 0
     routings, complete = _routings(j, budget)
@@ -148,7 +151,9 @@ def _routings(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
     choices = [c for k in range(p.messages + 1) for c in combinations(sorted(list(range(1, p.machines + 1)) * p.messages), k)]
     choices = sorted(set(choices))
     if len(choices) ** p.machines <= budget:
-        everything = (tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(choices, repeat=p.machines))
+        everything = (
+            tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(choices, repeat=p.machines)
+        )
         return (r for r in everything if _valid(r, p.messages)), True
     return _weak_then_random(j), False
 

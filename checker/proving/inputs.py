@@ -42,8 +42,9 @@ def _split(requires: tuple[s.Expr, ...]) -> tuple[set[str], tuple[s.Expr, ...]]:
     return permuted, tuple(rest)
 
 
-def _filter(inputs: tuple[Array, ...], rest: tuple[s.Expr, ...],
-            functions: tuple[s.FunctionDefinition, ...]) -> Callable[[Words], bool]:
+def _filter(
+    inputs: tuple[Array, ...], rest: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...]
+) -> Callable[[Words], bool]:
     if not rest:
         return lambda words: True
     from checker.kernel.replay.expressions import satisfies
@@ -58,8 +59,9 @@ def _permutable(a: Array) -> bool:
 def count_bound(inputs: tuple[Array, ...], requires: tuple[s.Expr, ...] = ()) -> int:
     """At most so many inputs: ranges multiplied, size! for an array that is required to be a permutation."""
     permuted, _ = _split(requires)
-    return prod((factorial(a.size) if _permutable(a) else 0) if a.name in permuted else (a.high - a.low + 1) ** a.size
-                for a in inputs)
+    return prod(
+        (factorial(a.size) if _permutable(a) else 0) if a.name in permuted else (a.high - a.low + 1) ** a.size for a in inputs
+    )
 
 
 def _entries(a: Array, permuted: bool) -> Iterator[tuple[int, ...]]:
@@ -89,8 +91,9 @@ def _product(inputs: tuple[Array, ...], permuted: set[str]) -> Iterator[Words]:
             yield {inputs[0].name: first, **others}
 
 
-def all_inputs(inputs: tuple[Array, ...], requires: tuple[s.Expr, ...],
-               functions: tuple[s.FunctionDefinition, ...]) -> Iterator[Words]:
+def all_inputs(
+    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...]
+) -> Iterator[Words]:
     """Every input that meets the requirements, in lexicographic order of the packed words."""
     permuted, rest = _split(requires)
     return filter(_filter(inputs, rest, functions), _product(inputs, permuted))
@@ -117,8 +120,9 @@ def _at_random(a: Array, permuted: bool, random: Random) -> tuple[int, ...]:
     return tuple(random.randint(a.low, a.high) for _ in range(a.size))
 
 
-def random_inputs(inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...],
-                  seed: int) -> Iterator[Words]:
+def random_inputs(
+    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], seed: int
+) -> Iterator[Words]:
     """Structured inputs, then random ones without end; the same for the same seed.
 
     It ends when 2,000 tries in a row do not meet the requirements.

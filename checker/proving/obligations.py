@@ -34,8 +34,14 @@ from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 
 RULES: dict[type, Callable[..., Proved]] = {
-    Fits: fits, Computes: computes, Selects: selects, Propagates: propagates, Delivers: delivers,
-    LayerStep: layer_step, Simulates: simulates, Counts: counts,
+    Fits: fits,
+    Computes: computes,
+    Selects: selects,
+    Propagates: propagates,
+    Delivers: delivers,
+    LayerStep: layer_step,
+    Simulates: simulates,
+    Counts: counts,
 }
 
 
@@ -63,8 +69,10 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
             premises = [obligation(Fits(p), f"{name}/fits")]
         case Computes(Circuit() as c, equation, each, functions) if origin is not None:
             rule = computes_by_simulation
-            premises = [obligation(Simulates(c, origin), f"{name}/simulates"),
-                        obligation(Computes(origin, equation, each, functions), f"{name}/protocol")]
+            premises = [
+                obligation(Simulates(c, origin), f"{name}/simulates"),
+                obligation(Computes(origin, equation, each, functions), f"{name}/protocol"),
+            ]
         case Computes():
             raise NotProved("the circuit was not compiled from a protocol here")
         case Delivers(c):

@@ -48,11 +48,17 @@ def _side_by_side(c: Circuit, p: Protocol, words: Words) -> list[str]:
         if parted:
             i = parted[0]
             lines.append(f"they part at layer {layer} ({c.layers[layer - 1].name}), machine {i} = token {i}:")
-            lines += [f"  machine {i}  MachineIn^({layer})  {_box(mine[i])}", f"  token {i}    reads          {_box(theirs.get(i, ()))}"]
+            lines += [
+                f"  machine {i}  MachineIn^({layer})  {_box(mine[i])}",
+                f"  token {i}    reads          {_box(theirs.get(i, ()))}",
+            ]
             break
     if not lines:
-        lines.append(f"they part at layer {len(c.layers)} ({c.layers[-1].name}), in the output:" if right.fault is None
-                     else f"the circuit is undefined: {right.fault.place}: {right.fault}")
+        lines.append(
+            f"they part at layer {len(c.layers)} ({c.layers[-1].name}), in the output:"
+            if right.fault is None
+            else f"the circuit is undefined: {right.fault.place}: {right.fault}"
+        )
     return [*lines, f"  protocol {_shown(left.outputs)}", f"  circuit  {_shown(right.outputs)}"]
 
 
@@ -62,8 +68,10 @@ def _shown(outputs: Words) -> str:
 
 def _traffic(p: Protocol, words: Words) -> list[str]:
     run = replay_protocol(p, words)
-    lines = [f"round {o.round} ({p.rounds[o.round - 1].name}): machine {o.machine} {o.kind} {o.words} words, memory {p.memory}"
-             for o in run.overflow]
+    lines = [
+        f"round {o.round} ({p.rounds[o.round - 1].name}): machine {o.machine} {o.kind} {o.words} words, memory {p.memory}"
+        for o in run.overflow
+    ]
     if run.fault is not None:
         lines.append(f"{run.fault.place}: {run.fault}")
     return lines + [f"round {r + 1} ({p.rounds[r].name}): keeps number {k + 1} is false" for r, k in run.keeps_fail]

@@ -64,7 +64,11 @@ def _proof(proof: Proved) -> dict[str, Any]:
             return {"ref": numbers[id(p)]}
         written.add(id(p))
         start: dict[str, Any] = {"id": numbers[id(p)]} if id(p) in numbers else {}
-        return start | {"rule": p.rule, "judgement": str(p.judgement), "detail": p.detail,
-                        "premises": [node(q) for q in p.premises]}
+        return start | {
+            "rule": p.rule,
+            "judgement": str(p.judgement),
+            "detail": p.detail,
+            "premises": [node(q) for q in p.premises],
+        }
 
     return node(proof)

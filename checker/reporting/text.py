@@ -11,8 +11,15 @@ from checker.language.diagnostics import Span
 from checker.proving.results import ClaimResult, Report
 from checker.reporting import instances, proof_trees
 
-STYLES = {"PROVED": "green", "REFUTED": "red", "UNDECIDED": "yellow", "VACUOUS": "yellow", "INCOMPLETE": "yellow",
-          "ERROR": "bold red", "NOT REFUTED": "cyan"}
+STYLES = {
+    "PROVED": "green",
+    "REFUTED": "red",
+    "UNDECIDED": "yellow",
+    "VACUOUS": "yellow",
+    "INCOMPLETE": "yellow",
+    "ERROR": "bold red",
+    "NOT REFUTED": "cyan",
+}
 REASONS = 3
 
 
@@ -87,8 +94,10 @@ class TextReport:
         if not self.testing and (first.expected != "proved" or not first.as_expected):
             mark = "  as expected" if first.as_expected else f"  expected {first.expected}"
         self.console.print(f"{label:<12}", style=STYLES[label], end="")
-        self._print(f"{first.theorem}.{first.claim}  {first.statement}" + (f"   {where}" if where else "")
-                    + f"  {seconds:.2f} s" + mark, "" if self._fine(first) else "bold")
+        self._print(
+            f"{first.theorem}.{first.claim}  {first.statement}" + (f"   {where}" if where else "") + f"  {seconds:.2f} s" + mark,
+            "" if self._fine(first) else "bold",
+        )
         if not self._fine(first) and first.span.line:
             self._print(f"  at {place(first.span)}", "dim")
         self._reasons(group)

@@ -21,8 +21,9 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _entries(arrays: tuple[Array, ...], words: Words, machine: int, memory: int) -> list[str]:
-    return [f"{a.name}[{k}]={words[a.name][k - 1]}" for a in arrays if a.name in words
-            for k in held(arrays, a.name, machine, memory)]
+    return [
+        f"{a.name}[{k}]={words[a.name][k - 1]}" for a in arrays if a.name in words for k in held(arrays, a.name, machine, memory)
+    ]
 
 
 def _listed(texts: Iterable[str]) -> str:
@@ -51,8 +52,17 @@ def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
             if last:
                 does = _entries(p.outputs, run.outputs, i, p.memory)
             received = str(_cost(run.inboxes[r + 1][i])) if r + 1 < len(run.inboxes) else "-"
-            rows.append((name if i == 1 else "", str(i), knows, str(len(dealt) + _cost(inbox)), _listed(does),
-                         "-" if last else str(_cost(sent)), received))
+            rows.append(
+                (
+                    name if i == 1 else "",
+                    str(i),
+                    knows,
+                    str(len(dealt) + _cost(inbox)),
+                    _listed(does),
+                    "-" if last else str(_cost(sent)),
+                    received,
+                )
+            )
     counts = f"{p.machines} machines of {p.memory} words of {p.word} bits, {len(p.rounds) + 1} rounds"
     return [counts, *table(("round", "machine", "knows", "held", "sends", "sent", "received"), rows)]
 

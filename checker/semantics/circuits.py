@@ -61,8 +61,9 @@ def read_inbox(c: Circuit, layer: Layer, i: int, row: Vec) -> tuple[Message, ...
     return tuple(m for r in layer.local.reads if isinstance(r, s.ReadsPackets) for m in pk.unpack(c, c.block(r.packets), i, row))
 
 
-def run_row(c: Circuit, layer: Layer, i: int, found: dict[str, dict[int, Value]], inbox: tuple[Message, ...],
-            conditions: list[Condition]) -> Effect:
+def run_row(
+    c: Circuit, layer: Layer, i: int, found: dict[str, dict[int, Value]], inbox: tuple[Message, ...], conditions: list[Condition]
+) -> Effect:
     """The local block of a layer on row i, from the input words and the inbox it has read."""
     assert layer.local is not None
     names: dict[str, Any] = {"self": i}
@@ -108,6 +109,7 @@ def _destinations(c: Circuit, state: RowState) -> Callable[[Scope, s.Call], froz
     def of(scope: Scope, e: s.Call) -> frozenset[int]:
         tags = c.block(e.arguments[0].name).tags  # type: ignore[union-attr]
         return frozenset(int(m.destination) for m in state.sent if m.tag in tags)  # type: ignore[arg-type]
+
     return of
 
 
@@ -138,17 +140,24 @@ def _family(make: Callable[..., tuple[Any, ...]]) -> Callable[[Scope, s.Call], V
         if e.function.startswith("hadamard"):
             places = first if isinstance(first, frozenset) else {first}
             if length & (length - 1) or not all(1 <= d <= length for d in places):
-                raise Fault(f"{e.function} of {sorted(places)}: expected rows of a matrix of order {length}, a power of two", e.span)
+                raise Fault(
+                    f"{e.function} of {sorted(places)}: expected rows of a matrix of order {length}, a power of two", e.span
+                )
         try:
             return _dense(make(first, length))
         except ValueError as error:
             raise Fault(str(error), e.span) from None
+
     return build
 
 
 VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
-    "zeros": _zeros, "unit": _unit, "moment": _family(pk.moment), "moment_dual": _family(pk.moment_dual),
-    "hadamard": _family(pk.hadamard), "hadamard_dual": _family(pk.hadamard_dual),
+    "zeros": _zeros,
+    "unit": _unit,
+    "moment": _family(pk.moment),
+    "moment_dual": _family(pk.moment_dual),
+    "hadamard": _family(pk.hadamard),
+    "hadamard_dual": _family(pk.hadamard_dual),
 }
 
 
@@ -214,8 +223,10 @@ def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
 def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:
     """psi: the output words, each off its row."""
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
-    return {(name, k): evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
-            for w, (name, k) in enumerate(words_of(c.outputs), 1)}
+    return {
+        (name, k): evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
+        for w, (name, k) in enumerate(words_of(c.outputs), 1)
+    }
 
 
 def run(c: Circuit, inputs: dict[str, Any]) -> tuple[list[Rows], dict[tuple[str, int], Value]]:

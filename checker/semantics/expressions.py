@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 from checker.language import syntax as s
@@ -180,8 +181,11 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
         return result
     if not isinstance(array, View):
         raise Fault(f"{e.array} is not an array here", e.span)
-    scope.require(v.both(v.at_most(array.low, index), v.at_most(index, array.high)),
-                  f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here", e.span)
+    scope.require(
+        v.both(v.at_most(array.low, index), v.at_most(index, array.high)),
+        f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here",
+        e.span,
+    )
     if not isinstance(index, Term) and not (array.low <= index <= array.high and index == int(index)):
         return 0  # only reached under a guard that must be shown to fail
     return array.get(index)
@@ -198,8 +202,11 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
     if operator in ("div", "mod", "/"):
         if isinstance(b, Term) and operator != "/":
             raise Unsupported(f"{operator} by an unknown number")
-        scope.require(v.less(0, b) if operator != "/" else v.negate(v.equal(b, 0)),
-                      f"{operator} by {t.show(b)}: expected a positive number", span)
+        scope.require(
+            v.less(0, b) if operator != "/" else v.negate(v.equal(b, 0)),
+            f"{operator} by {t.show(b)}: expected a positive number",
+            span,
+        )
         if b == 0:
             return 0
     if operator == "^" and not isinstance(b, Term) and (b != int(b) or b < 0 or b > 4096):
@@ -208,9 +215,19 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
 
 
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
-    "+": v.add, "-": v.subtract, "*": v.multiply, "/": v.divide, "div": v.quotient, "mod": v.modulo, "^": v.power,
-    "==": v.equal, "!=": lambda a, b: v.negate(v.equal(a, b)), "<": v.less, "<=": v.at_most,
-    ">": lambda a, b: v.less(b, a), ">=": lambda a, b: v.at_most(b, a),
+    "+": v.add,
+    "-": v.subtract,
+    "*": v.multiply,
+    "/": v.divide,
+    "div": v.quotient,
+    "mod": v.modulo,
+    "^": v.power,
+    "==": v.equal,
+    "!=": lambda a, b: v.negate(v.equal(a, b)),
+    "<": v.less,
+    "<=": v.at_most,
+    ">": lambda a, b: v.less(b, a),
+    ">=": lambda a, b: v.at_most(b, a),
 }
 
 
@@ -223,7 +240,7 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
                 raise Unsupported("a range with unknown bounds")
             if last - first > MAX_ITEMS:
                 raise Fault(f"a range of {last - first + 1} items: expected at most {MAX_ITEMS}", binder.span)
-            for k in range(int(v.ceil(first)), int(v.floor(last)) + 1):
+            for k in range(ceil(first), floor(last) + 1):
                 yield True, {variable: k}
         case s.OverHeld(variable, array):
             if array not in scope.held:

@@ -82,12 +82,19 @@ def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, s
     """A whole number in low..high."""
     if isinstance(value, bool) or (not isinstance(value, Term) and value != int(value)):
         raise Fault(f"{what} is {value}: expected a whole number in {low}..{high}", st.span)
-    scope.require(v.both(v.at_most(low, value), v.at_most(value, high)),
-                  f"{what} is {t.show(value)}: expected {low}..{high}", st.span)
+    scope.require(
+        v.both(v.at_most(low, value), v.at_most(value, high)), f"{what} is {t.show(value)}: expected {low}..{high}", st.span
+    )
 
 
-def run_local(body: tuple[s.Statement, ...], scope: Scope, messages: tuple[MessageType, ...], machines: int,
-              outputs: dict[str, tuple[Array, range]] | None = None, complete: bool = True) -> Effect:
+def run_local(
+    body: tuple[s.Statement, ...],
+    scope: Scope,
+    messages: tuple[MessageType, ...],
+    machines: int,
+    outputs: dict[str, tuple[Array, range]] | None = None,
+    complete: bool = True,
+) -> Effect:
     """Run a local function. `outputs`: each output array and the indices that it may assign (all of them if `complete`)."""
     run = _Run(messages, machines, outputs or {})
     run.block(body, scope)

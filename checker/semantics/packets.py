@@ -74,8 +74,11 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
     """MachineIn, read off a row of known numbers: clean packets for this machine (Lemma 3.2, decoding)."""
     width, longest = circuit.packet_width(packets), circuit.longest(packets)
     last = packets.at + columns(packets.selector) * width
-    validity = {k: Fraction(x) for k, x in row.entries.items()  # type: ignore[arg-type]
-                if packets.at <= k < last and (k - packets.at) % width == width - 1}
+    validity = {
+        k: Fraction(x)  # type: ignore[arg-type]
+        for k, x in row.entries.items()
+        if packets.at <= k < last and (k - packets.at) % width == width - 1
+    }
     heard = [x for x in validity.values() if x > packets.heard]
     if not heard:
         return ()
@@ -115,7 +118,7 @@ def moment_dual(places: frozenset[int], length: int) -> tuple[Fraction, ...]:
     product = [Fraction(1)]
     for d in places:
         for _ in range(2):
-            product = [(product[e - 1] if e else 0) - d * (product[e] if e < len(product) else 0) for e in range(len(product) + 1)]
+            product = [a - d * b for a, b in zip([Fraction(0), *product], [*product, Fraction(0)], strict=True)]
     if len(product) > length:
         raise ValueError(f"the dual of {len(places)} machines has {len(product)} coefficients, more than {length}")
     coefficients = [-c / 2 for c in product] + [Fraction(0)] * (length - len(product))

@@ -36,8 +36,10 @@ class Uniform:
 
     def at(self, machine: Value) -> Inbox:
         me = self_term(self.machines)
-        return tuple(Message(m.tag, tuple(v.substitute(w, me, machine) for w in m.words),
-                             v.substitute(m.source, me, machine)) for m in self.inbox)
+        return tuple(
+            Message(m.tag, tuple(v.substitute(w, me, machine) for w in m.words), v.substitute(m.source, me, machine))
+            for m in self.inbox
+        )
 
     def listed(self) -> Listed:
         return Listed({i: self.at(i) for i in range(1, self.machines + 1)})
@@ -121,8 +123,9 @@ def _uniform_step(p: Protocol, r: Round, state: Uniform, inputs: Inputs) -> Step
             raise Unsupported("a message that is not always sent")
         sender = invert(m.destination, me, me, p.machines)
         inbox.append(Message(m.tag, tuple(v.substitute(w, me, sender) for w in m.words), sender))
-    return Step(Uniform(tuple(inbox), p.machines), conditions,
-                [Traffic(0, "sends", words), Traffic(0, "receives", words)], {0: effect})
+    return Step(
+        Uniform(tuple(inbox), p.machines), conditions, [Traffic(0, "sends", words), Traffic(0, "receives", words)], {0: effect}
+    )
 
 
 def invert(destination: Value, me: Term, receiver: Value, machines: int) -> Value:
@@ -138,8 +141,10 @@ def invert(destination: Value, me: Term, receiver: Value, machines: int) -> Valu
 
 def _listed_step(p: Protocol, r: Round, first: bool, state: Listed, inputs: Inputs) -> Step:
     conditions: list[Condition] = []
-    effects = {i: run_local(r.body, machine_scope(p, inputs, first, i, inbox, conditions), p.messages, p.machines)
-               for i, inbox in state.inboxes.items()}
+    effects = {
+        i: run_local(r.body, machine_scope(p, inputs, first, i, inbox, conditions), p.messages, p.machines)
+        for i, inbox in state.inboxes.items()
+    }
     inboxes: dict[int, list[Message]] = {i: [] for i in state.inboxes}
     for i, effect in effects.items():
         for m in effect.sent:
@@ -231,7 +236,9 @@ def _anti_unify(column: list[Value], machines: int) -> Value:
         return first
     if all(isinstance(x, int) for x in column):
         return t.table(tuple(int(x) for x in column), self_term(machines))  # type: ignore[arg-type]
-    if not all(isinstance(x, Term) and isinstance(first, Term) and x.op == first.op and len(x.args) == len(first.args) for x in column):
+    if not all(
+        isinstance(x, Term) and isinstance(first, Term) and x.op == first.op and len(x.args) == len(first.args) for x in column
+    ):
         raise Unsupported("no common form")
     args: list[Any] = []
     for place in range(len(first.args)):  # type: ignore[union-attr]
@@ -274,11 +281,18 @@ def run(p: Protocol, inputs: Inputs) -> Run:
 
 def symbols(p: Protocol) -> dict[str, ArraySymbol]:
     """Unknown inputs. `requires permutation(a)` gives the array an inverse."""
-    permuted = {e.arguments[0].name for q in p.requires for e in conjuncts(q)
-                if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)}
-    return {a.name: ArraySymbol(a.name, a.size, a.low, a.high,
-                                f"{a.name}⁻¹" if a.name in permuted and (a.low, a.high) == (1, a.size) else None)
-            for a in p.inputs}
+    permuted = {
+        e.arguments[0].name
+        for q in p.requires
+        for e in conjuncts(q)
+        if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)
+    }
+    return {
+        a.name: ArraySymbol(
+            a.name, a.size, a.low, a.high, f"{a.name}⁻¹" if a.name in permuted and (a.low, a.high) == (1, a.size) else None
+        )
+        for a in p.inputs
+    }
 
 
 def conjuncts(e: s.Expr) -> list[s.Expr]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Union
 from weakref import WeakValueDictionary
 
-Number = Union[int, Fraction]
+Number = int | Fraction
 Value = Union[int, Fraction, bool, "Term"]
 
 
@@ -152,7 +152,9 @@ def show(value: Value, depth: int = 6) -> str:
     if value.op == "read":
         return f"{value.args[0].name}[{show(value.args[1], depth - 1)}]"
     if value.op == "lin":
-        parts = [f"{'' if c == 1 else f'{c}·'}{show(t, depth - 1)}" for t, c in zip(value.args[1::2], value.args[2::2], strict=True)]
+        parts = [
+            f"{'' if c == 1 else f'{c}·'}{show(t, depth - 1)}" for t, c in zip(value.args[1::2], value.args[2::2], strict=True)
+        ]
         return "(" + " + ".join(parts + ([str(value.args[0])] if value.args[0] else [])) + ")"
     return f"{value.op}({', '.join(show(a, depth - 1) if isinstance(a, Term) else str(a) for a in value.args)})"
 

@@ -45,7 +45,7 @@ def multiply(a: Value, b: Value) -> Value:
         return scale(a, b)
     if not isinstance(b, Term):
         return scale(b, a)
-    first, second = sorted((a, b), key=lambda x: x.key)
+    first, second = (a, b) if a.key <= b.key else (b, a)
     corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high) if x is not None and y is not None]
     full = len(corners) == 4
     return t.bounded("mul", (first, second), min(corners) if full else None, max(corners) if full else None)
@@ -84,7 +84,7 @@ def modulo(a: Value, b: Value) -> Value:
             if term.op == "mod" and term.args[1] % b == 0:
                 inner = term.args[0]
             extra, more = t.split(inner)
-            constant += k * extra  # type: ignore[assignment]
+            constant += k * extra
             for x, c in more.items():
                 flat[x] = flat.get(x, 0) + k * c
         a = t.combine(constant % b, [(x, c % b) for x, c in flat.items()])
@@ -137,7 +137,7 @@ def nearest(a: Value) -> Value:
 def negate(a: Value) -> Value:
     if not isinstance(a, Term):
         return not a
-    return a.args[0] if a.op == "not" else t.boolean("not", a)  # type: ignore[no-any-return]
+    return a.args[0] if a.op == "not" else t.boolean("not", a)
 
 
 def both(a: Value, b: Value) -> Value:
@@ -208,8 +208,12 @@ def choose(condition: Value, a: Value, b: Value) -> Value:
     if condition.op == "not":
         condition, a, b = condition.args[0], b, a
     (l1, h1), (l2, h2) = t.bounds(a), t.bounds(b)
-    return t.bounded("ite", (condition, a, b), None if l1 is None or l2 is None else min(l1, l2),
-                     None if h1 is None or h2 is None else max(h1, h2))
+    return t.bounded(
+        "ite",
+        (condition, a, b),
+        None if l1 is None or l2 is None else min(l1, l2),
+        None if h1 is None or h2 is None else max(h1, h2),
+    )
 
 
 def minimum(a: Value, b: Value) -> Value:
@@ -223,9 +227,10 @@ def maximum(a: Value, b: Value) -> Value:
     for x in (a, b):
         parts += [*x.args] if isinstance(x, Term) and x.op == "max" else [x]
     constants = [x for x in parts if not isinstance(x, Term)]
-    kept: list[Value] = sorted({x for x in parts if isinstance(x, Term)}, key=lambda x: x.key)
+    terms: set[Term] = {x for x in parts if isinstance(x, Term)}
+    kept: list[Value] = [*sorted(terms, key=lambda x: x.key)]
     if constants:
-        top = max(constants)  # type: ignore[type-var]
+        top = max(constants)
         kept = [x for x in kept if isinstance(x, Term) and (x.high is None or x.high > top)]
         if not all(isinstance(x, Term) and x.low is not None and x.low >= top for x in kept) or not kept:
             kept.append(top)
@@ -241,8 +246,13 @@ class Unsupported(Exception):
 
 
 _REBUILD: dict[str, Callable[..., Value]] = {
-    "mul": multiply, "div": quotient, "mod": modulo, "not": negate, "ite": choose,
-    "eq0": lambda a: equal(a, 0), "le0": lambda a: at_most(a, 0),
+    "mul": multiply,
+    "div": quotient,
+    "mod": modulo,
+    "not": negate,
+    "ite": choose,
+    "eq0": lambda a: equal(a, 0),
+    "le0": lambda a: at_most(a, 0),
 }
 
 

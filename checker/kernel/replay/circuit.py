@@ -68,7 +68,7 @@ def selector_width(selector: Selector) -> int:
 
 
 def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
-    """From coordinate `at` on: packet j is the only message sent in p whose row has a 1 in column j; zero if there is not exactly one."""
+    """From coordinate `at` on: packet j is the only message sent in p whose row has a 1 in column j, or zero."""
     count: dict[int, int] = {}
     carried: list[tuple[Message, set[int]]] = []
     for m in sent:
@@ -166,8 +166,11 @@ class _Run:
         run = self.local(local, i) if local is not None and local.low <= i <= local.high else LocalRun({}, {}, {}, {})
         outputs = {a.name: Words(a.name, a.size, run.assigned.get(a.name, {})) for a in self.c.outputs}
         carried = {p.name: [m for m in run.sent if m.tag in p.tags] for p in self.c.packets}
-        return replace(self.scope(i).bind(outputs), packed={p.name: packed(self.c, p, carried[p.name]) for p in self.c.packets},
-                       destinations={name: frozenset(m.destination for m in sent) for name, sent in carried.items()})
+        return replace(
+            self.scope(i).bind(outputs),
+            packed={p.name: packed(self.c, p, carried[p.name]) for p in self.c.packets},
+            destinations={name: frozenset(m.destination for m in sent) for name, sent in carried.items()},
+        )
 
     def layer(self, index: int, layer: Layer) -> None:
         """X^l = X^(l-1) + the outputs of the heads, all of which see X^(l-1)."""

@@ -333,8 +333,19 @@ def _call_by_name(e: s.Call, scope: Scope) -> Value:
     return table[argument.name]
 
 
-BUILTINS = {("ceil", 1), ("floor", 1), ("round", 1), ("bits", 1), ("permutation", 1), ("zeros", 1), ("unit", 2), ("moment", 2),
-            ("hadamard", 2), ("moment_dual", 2), ("hadamard_dual", 2)}
+BUILTINS = {
+    ("ceil", 1),
+    ("floor", 1),
+    ("round", 1),
+    ("bits", 1),
+    ("permutation", 1),
+    ("zeros", 1),
+    ("unit", 2),
+    ("moment", 2),
+    ("hadamard", 2),
+    ("moment_dual", 2),
+    ("hadamard_dual", 2),
+}
 
 
 def _builtin(e: s.Call, scope: Scope) -> Value:
@@ -463,8 +474,12 @@ def word_in(value: Number, low: int, high: int, span: Span = NOWHERE) -> int:
 
 
 @deep_recursion()
-def satisfies(requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], inputs: tuple[Array, ...],
-              words: Mapping[str, tuple[int, ...]]) -> bool:
+def satisfies(
+    requires: tuple[s.Expr, ...],
+    functions: tuple[s.FunctionDefinition, ...],
+    inputs: tuple[Array, ...],
+    words: Mapping[str, tuple[int, ...]],
+) -> bool:
     """Are these words an input: of the right sizes, in their ranges, with every `requires` true (undefined is not true)?"""
     for a in inputs:
         given = words.get(a.name, ())
@@ -482,8 +497,12 @@ def _holds(e: s.Expr, scope: Scope) -> bool:
 
 
 @deep_recursion()
-def evaluate_equation(equation: s.Expr, functions: tuple[s.FunctionDefinition, ...], values: Mapping[str, tuple[int, ...]],
-                      variables: Mapping[str, int]) -> bool:
+def evaluate_equation(
+    equation: s.Expr,
+    functions: tuple[s.FunctionDefinition, ...],
+    values: Mapping[str, tuple[int, ...]],
+    variables: Mapping[str, int],
+) -> bool:
     """A claim's equation over whole input and output arrays. Raises `Fault` if it has no value."""
     arrays: dict[str, Value] = {name: Words(name, len(v), dict(enumerate(v, 1))) for name, v in values.items()}
     return truth(equation, Scope(by_name(functions), {**arrays, **variables}))

@@ -133,6 +133,9 @@ def replay_protocol(p: Protocol, words: dict[str, tuple[int, ...]]) -> ProtocolR
         run.whole_run()
     except Fault as found:
         fault = found
-    outputs = {a.name: tuple(run.outputs[a.name][k] for k in range(1, a.size + 1))
-               for a in p.outputs if len(run.outputs[a.name]) == a.size}
+    outputs = {
+        a.name: tuple(run.outputs[a.name][k] for k in range(1, a.size + 1))
+        for a in p.outputs
+        if len(run.outputs[a.name]) == a.size
+    }
     return ProtocolRun(tuple(run.inboxes), tuple(run.sent), outputs, fault, tuple(run.overflow), tuple(run.keeps_fail))
