@@ -348,5 +348,5 @@ def test_compact_instances() -> None:
     assert instances.compact([()]) == ""
     assert instances.compact([(("n", 4),)]) == "n=4"
     many = [(("n", n), ("s", s)) for n in (4, 5, 6, 16) for s in (2, 3)]
-    assert instances.compact(many) == "n={4..6, 16}, s={2, 3} (8 instances)"
-    assert instances.compact([(("n", 1), ("s", 1)), (("n", 2), ("s", 2))]) == "n={1, 2}, s={1, 2} (2 of 4 instances)"
+    assert instances.compact(many) == "n={4..6, 16}, s=2..3 (8 instances)"
+    assert instances.compact([(("n", 1), ("s", 1)), (("n", 2), ("s", 2))]) == "n=1..2, s=1..2 (2 of 4 instances)"

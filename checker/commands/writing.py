@@ -50,14 +50,13 @@ theorem {name}_works for n in 3..4 {{
 """
 
 COMPILED = """\
-theorem compiled {{
+theorem compiled{instance} {{
   let P = {protocol}();
   let T = {circuit}();
   claim fits: P fits;
   claim same: T simulates P at exact;
   claim depth: depth(T) == rounds(P) + 1;
-  claim lemma: T delivers;
-}}
+{lemma}}}
 """
 
 
@@ -75,7 +74,17 @@ def compile_command(
         raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
     options = {key: value for key, value in (("selector", selector), ("embedding", embedding)) if value is not None}
     circuit = transformer(protocol, **options)
-    _put(text(protocol, circuit) + "\n" + COMPILED.format(protocol=protocol.name, circuit=circuit.name), output)
+    _put(
+        text(protocol, circuit)
+        + "\n"
+        + COMPILED.format(
+            protocol=protocol.name,
+            circuit=circuit.name,
+            instance=f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else "",
+            lemma="  claim lemma: T delivers;\n" if len(circuit.layers) > 2 and circuit.packets else "",
+        ),
+        output,
+    )
     return 0
 
 

@@ -36,6 +36,11 @@ def input_count(m: Protocol | Circuit) -> int:
     return prod(factorial(a.size) if a.name in free else (a.high - a.low + 1) ** a.size for a in m.inputs)
 
 
+def shown(words: Words) -> str:
+    """`y = 1, 0`"""
+    return "; ".join(f"{name} = {', '.join(map(str, x))}" for name, x in words.items()) or "nothing"
+
+
 def every_input(m: Protocol | Circuit) -> Iterator[Words]:
     """All inputs that satisfy `requires`, in lexicographic order."""
     free = _permuted(m)
@@ -65,7 +70,9 @@ def violated(j: Judgement, words: Words) -> str | None:
             left, right = replay_protocol(p, words), replay_circuit(c, words)
             if left.fault is not None or right.fault is not None:
                 return f"undefined: {left.fault or right.fault}"
-            return None if left.outputs == right.outputs else f"protocol {left.outputs}, circuit {right.outputs}"
+            if left.outputs == right.outputs:
+                return None
+            return f"the protocol puts out {shown(left.outputs)}, the circuit {shown(right.outputs)}"
         case Computes(m, equation, each, functions):
             found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
             if found.fault is not None:

@@ -14,6 +14,7 @@ from checker.kernel.judgements import Computes, Delivers, Fits, Simulates
 from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
+from checker.kernel.replay import circuit as replay
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import all_inputs, count_bound, random_inputs
@@ -142,6 +143,8 @@ def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
         tried += 1
         sent, got = deliver(j, routing)
         if sent != got:
+            if got != replayed(j, routing):
+                raise Disagreement(f"{j}: the evaluator and replay differ on the routing {routing}")
             return Search(of_routing(p.name, routing, sent, got), tried, False)
     return Search(None, tried, complete)
 
@@ -183,17 +186,33 @@ def _weak_then_random(j: Delivers) -> Iterator[Routing]:
         yield tuple(x for x in cells if random.random() < 0.8)
 
 
+def messages(j: Delivers, routing: Routing) -> list[tuple[int, int, str, tuple[int, ...]]]:
+    """A routing with types and words filled in: (source, destination, type, words)."""
+    kinds = [j.circuit.message(tag) for tag in j.circuit.packets[0].tags]
+    found = []
+    for n, (i, d) in enumerate(routing):
+        kind = kinds[n % len(kinds)]
+        found.append((i, d, kind.tag, tuple(low + (n + k) % (high - low + 1) for k, (low, high) in enumerate(kind.words))))
+    return found
+
+
+def replayed(j: Delivers, routing: Routing) -> dict[int, list[str]]:
+    """What each machine reads, by the replay interpreter."""
+    sent: dict[int, list[replay.Message]] = {}
+    for i, d, tag, words in messages(j, routing):
+        sent.setdefault(i, []).append(replay.Message(tag, words, i, d))
+    got = replay.replay_routing(j.circuit, sent)
+    return {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in box) for i, box in got.items()}
+
+
 def deliver(j: Delivers, routing: Routing) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     """What was sent to each machine, and what it reads after the head."""
     c, p = j.circuit, j.circuit.packets[0]
-    kinds = [c.message(tag) for tag in p.tags]
     states = {i: cs.RowState(Vec({}, c.width)) for i in c.rows}
     expected: dict[int, list[str]] = {i: [] for i in range(1, p.machines + 1)}
-    for n, (i, d) in enumerate(routing):
-        kind = kinds[n % len(kinds)]
-        words = tuple(low + (n + k) % (high - low + 1) for k, (low, high) in enumerate(kind.words))
-        states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(kind.tag, words, d, True)))
-        expected[d].append(f"{kind.tag}{words} from {i}")
+    for i, d, tag, words in messages(j, routing):
+        states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(tag, words, d, True)))
+        expected[d].append(f"{tag}{words} from {i}")
     out = cs.attend(c, c.layers[0].heads[0], states)
     got = {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in pk.unpack(c, p, i, out[i])) for i in expected}
     return {i: sorted(box) for i, box in expected.items()}, got

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from checker.kernel.enumeration import shown
 from checker.kernel.judgements import Computes, Fits, Simulates
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.circuit import replay_circuit
@@ -59,11 +60,7 @@ def _side_by_side(c: Circuit, p: Protocol, words: Words) -> list[str]:
             if right.fault is None
             else f"the circuit is undefined: {right.fault.place}: {right.fault}"
         )
-    return [*lines, f"  protocol {_shown(left.outputs)}", f"  circuit  {_shown(right.outputs)}"]
-
-
-def _shown(outputs: Words) -> str:
-    return "; ".join(f"{name} = {', '.join(map(str, x))}" for name, x in outputs.items()) or "no output"
+    return [*lines, f"  protocol {shown(left.outputs)}", f"  circuit  {shown(right.outputs)}"]
 
 
 def _traffic(p: Protocol, words: Words) -> list[str]:
@@ -79,4 +76,4 @@ def _traffic(p: Protocol, words: Words) -> list[str]:
 
 def _outputs(m: Protocol | Circuit, words: Words) -> list[str]:
     run = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
-    return [f"output {_shown(run.outputs)}"] + ([] if run.fault is None else [f"{run.fault.place}: {run.fault}"])
+    return [f"output {shown(run.outputs)}"] + ([] if run.fault is None else [f"{run.fault.place}: {run.fault}"])

@@ -15,7 +15,7 @@ def ranges(values: list[int]) -> str:
             parts[-1][1] = v
         else:
             parts.append([v, v])
-    return ", ".join(str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}..{b}" for a, b in parts)
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
 
 
 def one(instance: Instance) -> str:

@@ -63,7 +63,7 @@ def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
                     received,
                 )
             )
-    counts = f"{p.machines} machines of {p.memory} words of {p.word} bits, {len(p.rounds) + 1} rounds"
+    counts = f"machines {p.machines}, memory {p.memory}, word {p.word}, rounds {len(p.rounds) + 1}"
     return [counts, *table(("round", "machine", "knows", "held", "sends", "sent", "received"), rows)]
 
 
@@ -78,5 +78,5 @@ def circuit_trace(c: Circuit, run: CircuitRun) -> list[str]:
             shown = [f"{j}:{v}" for j, v in sorted(coordinates.items()) if v]
             more = [f"... {len(shown) - COORDINATES} more"] if len(shown) > COORDINATES else []
             rows.append((name, str(i), reads, _listed(shown[:COORDINATES] + more)))
-    counts = f"{len(c.rows)} rows of {c.width} coordinates, {len(c.layers)} layers"
+    counts = f"rows {c.rows.start}..{c.rows.stop - 1}, width {c.width}, layers {len(c.layers)}"
     return [counts, *table(("layer", "row", "reads", "coordinates after"), rows)]

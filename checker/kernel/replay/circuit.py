@@ -247,3 +247,23 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]]) -> CircuitRun:
         fault = found
     outputs = {a.name: tuple(run.outputs[a.name]) for a in c.outputs if len(run.outputs[a.name]) == a.size}
     return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault)
+
+
+@deep_recursion()
+def replay_routing(c: Circuit, sent: dict[int, list[Message]]) -> dict[int, list[Message]]:
+    """What each machine reads after the one head of `c` if the rows send these messages and are zero otherwise (Lemma 3.2)."""
+    p, run = c.packets[0], _Run(c, {})
+    run.rows.append({i: {} for i in c.rows})
+    vectors: dict[int, tuple[Row, Row, Row]] = {}
+    head = c.layers[0].heads[0]
+    for i in c.rows:
+        mine = sent.get(i, [])
+        scope = replace(
+            run.scope(i),
+            packed={p.name: packed(c, p, mine)},
+            destinations={p.name: frozenset(m.destination for m in mine)},
+        )
+        query, key, value = (run.first(cases, scope) for cases in (head.query, head.key, head.value))
+        vectors[i] = (query, key, value)
+    rows = attend(vectors)
+    return {i: read_packets(c, p, i, rows[i]) for i in range(1, p.machines + 1)}
