@@ -51,11 +51,9 @@ theorem {name}_works for n in 3..4 {{
 
 COMPILED = """\
 theorem compiled{instance} {{
-  let P = {protocol}();
-  let T = {circuit}();
-  claim fits: P fits;
-  claim same: T simulates P at exact;
-  claim depth: depth(T) == rounds(P) + 1;
+  claim fits: {protocol} fits;
+  claim same: {circuit} simulates {protocol} at exact;
+  claim depth: depth({circuit}) == rounds({protocol}) + 1;
 {lemma}}}
 """
 
@@ -81,7 +79,7 @@ def compile_command(
             protocol=protocol.name,
             circuit=circuit.name,
             instance=f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else "",
-            lemma="  claim lemma: T delivers;\n" if len(circuit.layers) > 2 and circuit.packets else "",
+            lemma=f"  claim lemma: {circuit.name} delivers;\n" if len(circuit.layers) > 2 and circuit.packets else "",
         ),
         output,
     )

@@ -15,6 +15,7 @@ from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
+from checker.kernel.replay.expressions import Message
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import all_inputs, count_bound, random_inputs
@@ -198,9 +199,9 @@ def messages(j: Delivers, routing: Routing) -> list[tuple[int, int, str, tuple[i
 
 def replayed(j: Delivers, routing: Routing) -> dict[int, list[str]]:
     """What each machine reads, by the replay interpreter."""
-    sent: dict[int, list[replay.Message]] = {}
+    sent: dict[int, list[Message]] = {}
     for i, d, tag, words in messages(j, routing):
-        sent.setdefault(i, []).append(replay.Message(tag, words, i, d))
+        sent.setdefault(i, []).append(Message(tag, words, i, d))
     got = replay.replay_routing(j.circuit, sent)
     return {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in box) for i, box in got.items()}
 
