@@ -200,13 +200,17 @@ def test_a_run_without_a_value(tmp_path: Path) -> None:
 def test_compile_prints_a_spec_that_checks(tiny: str, tmp_path: Path) -> None:
     done = lockstep("compile", tiny, "pair", "n=2", "--to", "circuit")
     assert done.returncode == 0, done.stderr
-    assert "theorem compiled {" in done.stdout
+    assert "theorem compiled for n in 2 {" in done.stdout
     out = tmp_path / "compiled.lks"
     assert lockstep("compile", tiny, "pair", "n=2", "-o", str(out)).returncode == 0
     assert out.read_text(encoding="utf-8") == done.stdout
     assert lockstep("fmt", str(out)).returncode == 0
     checked = lockstep("check", str(out))
     assert checked.returncode == 0 and "4 proved: all as expected" in checked.stdout
+    assert lockstep("check", str(out), "--against", tiny).returncode == 0
+    other = tmp_path / "other.lks"
+    other.write_text(TINY.replace("mod 4;", "mod 3;"), encoding="utf-8")
+    assert lockstep("check", str(out), "--against", str(other)).returncode == 1
     wrong(lockstep("compile", tiny, "second"))
 
 

@@ -6,7 +6,7 @@ import re
 from random import Random
 
 import pytest
-from helpers import circuit, compiled_text, library, proof, protocol, replaced, verdict
+from helpers import circuit, compiled_text, library, proof, protocol, replaced, verdict, wrong_inputs
 
 from checker.kernel.enumeration import by_enumeration, every_input, violated
 from checker.kernel.judgements import Simulates
@@ -64,3 +64,77 @@ def test_evaluator_and_replay_agree_on_mutants(instance: tuple[str, int]) -> Non
         except SpecError:
             continue
         assert suspicious(j, words) == (violated(j, words) is not None), text
+
+# ---- mutants with a name ------------------------------------------------------------------------
+
+CLEAR = """    head clear {
+      query (2 * self, 1);
+      key (self, -self^2);
+      value -row;
+    }
+"""
+# Machine 2 receives nothing. Without a start token it would hear the others, and 2, 3 and 4 average to a message for it.
+LONELY = """protocol lonely { word 1; memory 1; machines 4; input x[1] in word; output y[4] in word; message one(word);
+  round send { if self > 1 { send one(1) to (if self == 2 then 1 else self); } }
+  finish { y[self] = count(one); } }"""
+
+
+def refuted(p: Protocol, text: str) -> None:
+    j = Simulates(circuit(text), p)
+    assert proof(j) is None
+    assert verdict(j).verdict == "REFUTED"
+
+
+def table(text: str, rows: list[str]) -> str:
+    """The text with its selector written out as a table."""
+    changed = re.sub(r"selector \w+\([\d, ]+\);", "selector table { " + ", ".join(f'"{r}"' for r in rows) + " };", text)
+    assert changed != text
+    return changed
+
+
+@pytest.mark.parametrize("instance", INSTANCES[:5], ids=lambda i: i[0])
+def test_every_layer_but_one_at_most_needs_its_clear_head(instance: tuple[str, int]) -> None:
+    """In a first round `deal` the input words happen to do no harm: the rules do not see that, enumeration may."""
+    p = library(*instance)
+    parts = compiled_text(p).split(CLEAR)
+    assert len(parts) == len(p.rounds) + 3
+    harmless = 0
+    for k in range(1, len(parts)):
+        j = Simulates(circuit(CLEAR.join(parts[:k]) + CLEAR.join(parts[k:])), p)
+        wrong = next(wrong_inputs(j), None)
+        assert proof(j) is None
+        assert verdict(j).verdict == ("PROVED" if wrong is None else "REFUTED"), wrong
+        harmless += wrong is None
+    assert harmless <= (p.rounds[0].name == "deal")
+
+
+def test_a_start_token_is_needed_where_nothing_is_heard() -> None:
+    p = protocol(LONELY)
+    text = table(compiled_text(p, "identity", "hadamard"), ["1"] * 16)
+    assert proof(Simulates(circuit(text), p)) is not None
+    refuted(p, replaced(text, "  start;\n", ""))
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("query (hadamard(self, 2), 1) when self in 1..2", "query (hadamard(3 - self, 2), 1) when self in 1..2"),
+    ("query (hadamard(self, 2), 1) when self in 1..2", "query (hadamard(self, 2), 1) when self in 2..2"),
+    ("query (2 * self, 1) when self in 1..2", "query (2 * (self - 1), 1) when self in 1..2"),
+    ("query (2 * self, 1);", "query (2 * (self + 1), 1);"),
+])
+def test_a_query_off_by_one_is_refuted(old: str, new: str) -> None:
+    p = library("tree_sum", 4, 2, 1)
+    refuted(p, replaced(compiled_text(p), old, new))
+
+
+def test_a_collecting_query_off_by_one_is_refuted() -> None:
+    p = library("prefix_sums", 4, 2, 1)
+    refuted(p, replaced(compiled_text(p), "query (2 * ceil(self / 2), 1)", "query (2 * (ceil(self / 2) - 1), 1)"))
+
+
+def test_a_flipped_entry_of_the_table_makes_two_messages_collide() -> None:
+    """Machines 1 and 2 send to 1: rows 1 and 5. With one more 1 row 5 covers row 1, and what machine 1 sends is lost."""
+    p = library("tree_sum", 4, 2, 1)
+    rows = ["0" * k + "1" + "0" * (7 - k) for k in range(8)]
+    assert proof(Simulates(circuit(table(compiled_text(p), rows)), p)) is not None
+    rows[4] = "1" + rows[4][1:]
+    refuted(p, table(compiled_text(p), rows))

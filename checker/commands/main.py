@@ -20,7 +20,7 @@ TIMEOUT = click.option(
     metavar="SECONDS",
     help="Time for one claim at one instance.",
 )
-AGAINST = click.option("--against", metavar="FILE", help="Check the theorems of FILE against the definitions in PATH.")
+AGAINST = click.option("--against", metavar="FILE", help="Take the protocols of the theorems from FILE, not from PATH.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected, and the summary.")
 
 
@@ -90,8 +90,8 @@ def run(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bo
 
     \b
     Examples:
-      lockstep run parity.lks parity n=4 --input 1,0,1,1 --trace
-      lockstep run parity.lks parity n=3 --input all
+      lockstep run parity.lks parity n=4 s=2 p=1 --input 1,0,1,1 --trace
+      lockstep run parity.lks parity n=3 s=2 p=1 --input all
     """
     from checker.commands.runs import run_command
 
@@ -121,8 +121,8 @@ def compile_(
 
     \b
     Example:
-      lockstep compile parity.lks parity n=4 --to circuit -o compiled.lks
-      lockstep check compiled.lks
+      lockstep compile parity.lks parity n=4 s=2 p=1 --to circuit -o compiled.lks
+      lockstep check compiled.lks --against parity.lks
     """
     from checker.commands.writing import compile_command
 

@@ -20,9 +20,10 @@ from checker.proving.falsifier import Disagreement, Search, search, search_routi
 from checker.proving.obligations import Prover, obligation
 from checker.proving.results import ClaimResult, Report
 
-FIRST_LOOK = (40, 0.25)  # inputs and seconds before proving
+FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
-TESTED = 10_000
+TESTED = 10_000  # inputs of a long search
+TEST_SECONDS = 30.0  # for all claims of a `test` run together, about
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Checker:
 
     timeout: float
     only_falsify: bool
+    share: float = 5.0  # seconds that `test` gives to one judgement
     prover: Prover = field(default_factory=Prover)
     known: dict[Judgement, Outcome] = field(default_factory=dict)
 
@@ -80,7 +82,7 @@ class Checker:
         if isinstance(j, Counts):
             found = self._count(j)
             return found if found.verdict == "REFUTED" else Outcome("UNDECIDED", reason="the comparison holds")
-        found_ = self._search(j, TESTED, min(self.timeout, 5.0))
+        found_ = self._search(j, TESTED, self.share)
         what = "routings" if isinstance(j, Delivers) else "inputs"
         whole = ", which are all" if found_.complete else ""
         return _verdict(found_) or Outcome("UNDECIDED", reason=f"no counterexample among {found_.tried:,} {what}{whole}")
@@ -121,7 +123,7 @@ def check_files(
     begin = monotonic()
     original = None if against is None else load(against)
     everything = _all_claims(load_all(paths), original)
-    checker = Checker(timeout, only_falsify)
+    checker = Checker(timeout, only_falsify, min(timeout, 5.0, max(0.1, TEST_SECONDS / max(1, len(everything)))))
     results: list[ClaimResult] = []
     for number, claim in enumerate(everything):
         place = ", ".join(f"{k}={x}" for k, x in claim.instance)

@@ -200,13 +200,15 @@ def attend(c: Circuit, head: Head, states: dict[int, RowState]) -> Rows:
     keys = {j: select(head.key, scope, c.width) for j, scope in scopes.items()}
     values = {j: select(head.value, scope, c.width) for j, scope in scopes.items()}
     out: Rows = {}
+    averages: dict[tuple[int, ...], Vec] = {}
     for i, scope in scopes.items():
-        chosen = winners(select(head.query, scope, c.width), keys)
-        total = Vec({}, c.width)
-        for j in chosen:
-            if values[j].entries or values[j].rows:
-                total = total.plus(values[j], Fraction(1, len(chosen)))
-        out[i] = total
+        chosen = tuple(winners(select(head.query, scope, c.width), keys))
+        if chosen not in averages:
+            total = Vec({}, c.width)
+            for j in chosen:
+                total = total.plus(values[j])
+            averages[chosen] = total.times(Fraction(1, len(chosen)))
+        out[i] = averages[chosen]
     return out
 
 

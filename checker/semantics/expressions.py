@@ -83,19 +83,25 @@ class Vec:
     length: int
     rows: dict[int, Fraction] = field(default_factory=dict)
 
-    def plus(self, other: Vec, factor: Fraction | int = 1) -> Vec:
+    def plus(self, other: Vec) -> Vec:
         entries, rows = dict(self.entries), dict(self.rows)
         for k, x in other.entries.items():
-            total = v.add(entries.get(k, 0), v.scale(factor, x))
-            if total == 0 and not isinstance(total, Term):
+            total = v.add(entries[k], x) if k in entries else x
+            if not isinstance(total, Term) and total == 0:
                 entries.pop(k, None)
             else:
                 entries[k] = total
         for j, c in other.rows.items():
-            rows[j] = rows.get(j, Fraction(0)) + factor * c
+            rows[j] = rows.get(j, Fraction(0)) + c
             if rows[j] == 0:
                 del rows[j]
         return Vec(entries, max(self.length, other.length), rows)
+
+    def times(self, factor: Fraction | int) -> Vec:
+        if factor == 1:
+            return self
+        entries = {k: v.scale(factor, x) for k, x in self.entries.items()}
+        return Vec(entries, self.length, {j: c * factor for j, c in self.rows.items()})
 
 
 Meaning = Any  # a Value, a View, a Vec, or a frozenset of machines
@@ -145,7 +151,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
         case s.Unary(operator, operand):
             x = evaluate(operand, scope)
             if isinstance(x, Vec):
-                return Vec({k: v.scale(-1, y) for k, y in x.entries.items()}, x.length, {j: -c for j, c in x.rows.items()})
+                return x.times(-1)
             return v.negate(x) if operator == "not" else v.scale(-1, x)
         case s.Binary(operator, left, right):
             return _binary(operator, left, right, scope, e.span)

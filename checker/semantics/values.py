@@ -21,8 +21,8 @@ def whole(n: Number) -> Number:
 
 
 def add(a: Value, b: Value) -> Value:
-    if not symbolic(a, b):
-        return whole(a + b)  # type: ignore[operator]
+    if not isinstance(a, Term) and not isinstance(b, Term):
+        return whole(a + b)
     (c, xs), (d, ys) = t.split(a), t.split(b)
     for term, k in ys.items():
         xs[term] = xs.get(term, 0) + k
