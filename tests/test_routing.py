@@ -84,7 +84,9 @@ def test_messages_of_two_words_are_delivered() -> None:
     assert proof(j) is not None and lost(j) is None
 
 
-@pytest.mark.parametrize(("size", "heard"), [((2, 2), "1 / 2"), ((2, 2), "2 / 3"), ((3, 2), "1 / 2"), ((2, 1), "1"), ((3, 1), "2")])
+@pytest.mark.parametrize(("size", "heard"), [
+    ((2, 2), "1 / 2"), ((2, 2), "2 / 3"), ((3, 2), "1 / 2"), ((2, 1), "1"), ((3, 1), "2"),
+])
 def test_a_lone_message_at_the_bound_is_not_heard(size: tuple[int, int], heard: str) -> None:
     """1 of b senders weighs 1/b, which must be above `heard`."""
     not_delivered(replaced(text_of(*size), f"heard 1 / {2 * size[1]};", f"heard {heard};"))
@@ -156,8 +158,8 @@ def test_a_mutated_head_is_proved_only_if_all_is_delivered(size: tuple[int, int]
     """One number of the routing layer or of the packets is changed."""
     random, refused, proved = Random(8), 0, 0
     text = text_of(*size, "kautz_singleton", "moment")
-    regions = [(text.index("  packets mail"), text.index("  layer init")), (text.index("head route_mail"), text.index("layer final"))]
-    places = [m for a, b in regions for m in re.finditer(r"\b\d+\b", text) if a <= m.start() < b]
+    ends = [("  packets mail", "  layer init"), ("head route_mail", "layer final")]
+    places = [m for a, b in ends for m in re.finditer(r"\b\d+\b", text) if text.index(a) <= m.start() < text.index(b)]
     for _ in range(60):
         place = random.choice(places)
         new = random.choice([int(place.group()) + 1, abs(int(place.group()) - 1), random.randrange(9)])
