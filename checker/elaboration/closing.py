@@ -203,7 +203,7 @@ def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions
                 r.name,
                 r.each,
                 lambda name, bound, r=r: Round(  # type: ignore[misc]
-                    name, close.conditions(r.keeps, bound), close.body(r.body, bound)
+                    name, close.conditions(r.keeps, bound), _output_ranges(close.body(r.body, bound), outputs, memory)
                 ),
                 len(rounds),
             )

@@ -203,7 +203,7 @@ def _judgements(
         case s.Computes(name, equation, each):
             model = _named(name, bound, models, c.span)
             subject: Model = protocol(name) if isinstance(model, Protocol) else model
-            folded = fold(equation, {k: x for k, x in constants.items()}, models.functions)
+            folded = fold(equation, {k: x for k, x in constants.items() if each is None or k != each.variable}, models.functions)
             span = (
                 None
                 if each is None
@@ -219,7 +219,8 @@ def _judgements(
         case s.Holds(condition):
             values: dict[str, int] = {}
             named = _sizes(condition, values, lambda n: _named(n, bound, models, c.span))
-            return (Counts(fold(named, constants, models.functions), tuple(sorted(values.items()))),), None, ""
+            folded = fold(named, constants, models.functions)
+            return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), None, ""
 
 
 def _original(p: Protocol, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:

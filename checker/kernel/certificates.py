@@ -110,10 +110,11 @@ def _propagates(j: Propagates) -> Proved:
     q, most = p.machines, p.messages
     if q > c.tokens + c.blank:
         raise NotProved(f"{q} machines, but only {c.tokens + c.blank} rows")
-    queries = {i: _vector(c, head.query, i, ()) for i in range(1, q + 1)}
+    queries = {i: _vector(c, head.query, i, ()) for i in c.rows}
     rest = {i: _vector(c, head.key, i, ()) for i in c.rows if not 1 <= i <= q}
     if not rest:
         raise NotProved("a machine that receives nothing has no row to attend to: there is no start token and no blank one")
+    queries = {i: query for i, query in queries.items() if 1 <= i <= q}
     floors = {i: max(sem.dot(queries[i], key) for key in rest.values()) for i in queries}  # type: ignore[type-var]
     size = sum(comb(q, k) for k in range(min(most, q) + 1))
     groups = _same_key_rows(c, head.key, q)

@@ -10,13 +10,15 @@ from checker.kernel.judgements import Computes, Counts, Fits, Judgement, Simulat
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay.circuit import replay_circuit
+from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation, satisfies
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
-from checker.semantics.expressions import Scope, evaluate
+from checker.semantics.expressions import Fault, Scope, evaluate
 from checker.semantics.protocols import conjuncts
+from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
 
@@ -78,8 +80,12 @@ def violated(j: Judgement, words: Words) -> str | None:
             if found.fault is not None:
                 return f"undefined: {found.fault}"
             for variables in instances(each):
-                if not evaluate_equation(equation, functions, {**words, **found.outputs}, variables):
-                    return f"the equation is false{''.join(f' at {k} = {x}' for k, x in variables.items())}"
+                where = "".join(f" at {k} = {x}" for k, x in variables.items())
+                try:
+                    if not evaluate_equation(equation, functions, {**words, **found.outputs}, variables):
+                        return f"the equation is false{where}"
+                except ReplayFault as fault:
+                    return f"the equation is undefined{where}: {fault}"
             return None
     raise TypeError(f"no inputs to enumerate for {j}")
 
@@ -103,8 +109,16 @@ def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
     return conclude(j, "enumeration", f"all {seen:,} inputs, by the replay interpreters")
 
 
+class FalseComparison(NotProved):
+    """The numbers do not compare as claimed: a refutation by itself."""
+
+
 def counts(j: Counts) -> Proved:
     """A comparison of numbers."""
-    if evaluate(j.condition, Scope(dict(j.values), {})) is not True:
-        raise NotProved("the comparison is false")
+    try:
+        holds = evaluate(j.condition, Scope(dict(j.values), {f.name: f for f in j.functions}))
+    except (Fault, Unsupported) as reason:
+        raise NotProved(f"undefined: {reason}") from None
+    if holds is not True:
+        raise FalseComparison("the comparison is false")
     return conclude(j, "count", ", ".join(f"{k} = {x}" for k, x in j.values))

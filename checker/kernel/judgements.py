@@ -112,6 +112,7 @@ class Counts:
 
     condition: s.Expr
     values: tuple[tuple[str, int], ...]
+    functions: tuple[s.FunctionDefinition, ...] = ()
 
     def __str__(self) -> str:
         return f"{expression(self.condition)} with {', '.join(f'{k} = {v}' for k, v in self.values)}"

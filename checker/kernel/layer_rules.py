@@ -146,6 +146,8 @@ def _same_interface(c: Circuit, p: Protocol) -> None:
         raise NotProved("circuit and protocol use different functions of one name")
     if c.tokens != p.words_in or len(words_of(p.outputs)) > c.tokens + c.blank:
         raise NotProved("a token for each input and output word is needed")
+    if p.machines > c.tokens + c.blank:
+        raise NotProved("a token for each machine is needed")
 
 
 def _dealt(c: Circuit, p: Protocol) -> None:
@@ -243,6 +245,8 @@ def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) 
     """X plus the outputs of heads whose scores do not depend on data, from an arbitrary X."""
     total = {i: state.row for i, state in states.items()}
     for h in heads:
+        if mentions((h.query, h.key), "row", *(a.name for a in c.outputs)):
+            raise NotProved(f"the scores of head {h.name} depend on data")
         if mentions(h, "packed", "destinations"):
             raise NotProved(f"head {h.name} depends on messages, and no routing lemma covers it")
         out = sem.attend(c, h, states)

@@ -106,7 +106,7 @@ def _fresh(p: Protocol, r: int, state: Uniform, inverses: dict[str, str]) -> Uni
     inbox = []
     for place, m in enumerate(state.inbox, 1):
         ranges = [*p.message(m.tag).words, (1, p.machines)]
-        names = [f"{m.tag}{place}.{k}@{r + 1}" for k in range(1, len(ranges))] + [f"source{place}@{r + 1}"]
+        names = [f"{m.tag}#{place}.{k}@{r + 1}" for k in range(1, len(ranges))] + [f"source#{place}@{r + 1}"]
         read = [
             t.read(ArraySymbol(n, p.machines, low, high, inverses.get(n)), me)
             for n, (low, high) in zip(names, ranges, strict=True)

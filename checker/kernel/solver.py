@@ -45,6 +45,13 @@ def ask(goal: Value, assumptions: list[Value]) -> tuple[str, str]:
     """z3's answer to: assumptions and not goal."""
     import z3
 
+    try:
+        return _ask(z3, goal, assumptions)
+    except z3.Z3Exception as error:
+        return "unknown", str(error)
+
+
+def _ask(z3: Any, goal: Value, assumptions: list[Value]) -> tuple[str, str]:
     solver = z3.Solver()
     solver.set("rlimit", RESOURCES)
     translate = _Translate(z3)

@@ -11,7 +11,7 @@ from time import monotonic
 
 from checker.elaboration.library import Loaded, load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
-from checker.kernel.enumeration import by_enumeration
+from checker.kernel.enumeration import FalseComparison, by_enumeration
 from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.solver import RESOURCES
@@ -96,8 +96,10 @@ class Checker:
     def _count(self, j: Counts) -> Outcome:
         try:
             return Outcome("PROVED", proof=self.prover.prove(obligation(j, "count")))
-        except NotProved:
+        except FalseComparison:
             return Outcome("REFUTED", witness=Witness(", ".join(f"{k} = {x}" for k, x in j.values)))
+        except NotProved as reason:
+            return Outcome("UNDECIDED", reason=str(reason))
 
 
 def _verdict(found: Search) -> Outcome | None:

@@ -26,6 +26,7 @@ from checker.semantics import protocols as ps
 from checker.semantics.expressions import Fault, Scope, Vec, View, evaluate
 from checker.semantics.machines import Sent
 from checker.semantics.terms import Value
+from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
 InputJudgement = Fits | Simulates | Computes
@@ -78,6 +79,8 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
                 return not _equation_holds(m, j, words, outputs)
     except Fault:
         return True
+    except Unsupported:
+        return violated(j, words) is not None
 
 
 def _unfit(p: Protocol, words: Words) -> bool:
@@ -142,7 +145,10 @@ def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
             complete = False
             break
         tried += 1
-        sent, got = deliver(j, routing)
+        try:
+            sent, got = deliver(j, routing)
+        except Fault:
+            return Search(None, tried, False)  # the circuit is undefined; that is for other claims to refute
         if sent != got:
             if got != replayed(j, routing):
                 raise Disagreement(f"{j}: the evaluator and replay differ on the routing {routing}")

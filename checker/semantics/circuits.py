@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Head, Layer
+from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.models.protocol import words_of
 from checker.semantics import packets as pk
+from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate
 from checker.semantics.machines import Effect, Sent, local_view, run_local
@@ -52,6 +53,8 @@ def inputs_read(c: Circuit, layer: Layer, i: int, row: Vec) -> dict[str, dict[in
     for r in layer.local.reads:
         if isinstance(r, s.ReadsInput):
             low, high = evaluate(r.low, base), evaluate(r.high, base)
+            if isinstance(low, Term) or isinstance(high, Term) or not (t.is_whole(low) and t.is_whole(high)):
+                raise Fault("expected whole numbers as the bounds of what is read", r.span)
             found[r.array] = {k: evaluate(r.value, base.bind(**{r.variable: k})) for k in range(int(low), int(high) + 1)}
     return found
 
@@ -102,12 +105,20 @@ def row_scope(c: Circuit, i: int, state: RowState) -> Scope:
 
 
 def _packed(c: Circuit, i: int, state: RowState) -> Callable[[Scope, s.Call], Vec]:
-    return lambda scope, e: pk.pack(c, c.block(e.arguments[0].name), i, state.sent)  # type: ignore[union-attr]
+    return lambda scope, e: pk.pack(c, _block(c, e), i, state.sent)
+
+
+def _block(c: Circuit, e: s.Call) -> Packets:
+    name = e.arguments[0]
+    found = next((p for p in c.packets if isinstance(name, s.Name) and p.name == name.name), None)
+    if found is None:
+        raise Fault(f"{e.function} of packets that are not known here", e.span)
+    return found
 
 
 def _destinations(c: Circuit, state: RowState) -> Callable[[Scope, s.Call], frozenset[int]]:
     def of(scope: Scope, e: s.Call) -> frozenset[int]:
-        tags = c.block(e.arguments[0].name).tags  # type: ignore[union-attr]
+        tags = _block(c, e).tags
         return frozenset(int(m.destination) for m in state.sent if m.tag in tags)  # type: ignore[arg-type]
 
     return of
@@ -177,6 +188,8 @@ def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
 
 
 def dot(query: Vec, key: Vec) -> Value:
+    if query.rows or key.rows:
+        raise Unsupported("scores that depend on data")
     total: Value = 0
     small, large = (query, key) if len(query.entries) <= len(key.entries) else (key, query)
     for k, x in small.entries.items():

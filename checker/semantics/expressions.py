@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil, floor
 from typing import Any
 
 from checker.language import syntax as s
@@ -118,6 +117,7 @@ class Scope:
     held: dict[str, range] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     at: Callable[[Value], tuple[Message, ...]] | None = None
+    machines: int = 0
     builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = field(default_factory=dict)
     calls: int = 0
 
@@ -143,6 +143,8 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
         case s.Number(value):
             return value
         case s.Name(name):
+            if name not in scope.names and name in scope.functions and not scope.functions[name].parameters:
+                return _call(s.Call(name, (), span=e.span), scope)
             if name not in scope.names:
                 raise Fault(f"{name} has no value here", e.span)
             return scope.names[name]
@@ -152,23 +154,30 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             x = evaluate(operand, scope)
             if isinstance(x, Vec):
                 return x.times(-1)
-            return v.negate(x) if operator == "not" else v.scale(-1, x)
+            return v.negate(truth(x, e.span)) if operator == "not" else v.scale(-1, number(x, e.span))
         case s.Binary(operator, left, right):
             return _binary(operator, left, right, scope, e.span)
         case s.Conditional(condition, then, otherwise):
-            c = evaluate(condition, scope)
+            c = truth(evaluate(condition, scope), e.span)
             if not isinstance(c, Term):
                 return evaluate(then if c else otherwise, scope)
-            return v.choose(c, evaluate(then, scope.under(c)), evaluate(otherwise, scope.under(v.negate(c))))
+            a, b = evaluate(then, scope.under(c)), evaluate(otherwise, scope.under(v.negate(c)))
+            if not all(isinstance(x, (int, Fraction, Term)) for x in (a, b)) or v.is_boolean(a) != v.is_boolean(b):
+                raise Unsupported("a choice by data between things that are not numbers")
+            return v.choose(c, a, b)
         case s.Member(element, low, high):
-            x = evaluate(element, scope)
-            return v.both(v.at_most(evaluate(low, scope), x), v.at_most(x, evaluate(high, scope)))
+            x, first, last = (number(evaluate(y, scope), e.span) for y in (element, low, high))
+            return v.both(v.at_most(first, x), v.at_most(x, last))
         case s.Reduce():
             return _reduce(e, scope)
         case s.At(expression, machine):
             if scope.at is None:
                 raise Fault("`at` has a meaning in `keeps` only", e.span)
-            m = evaluate(machine, scope)
+            m = number(evaluate(machine, scope), machine.span)
+            if not t.is_whole(m):
+                raise Unsupported("a machine that may be a fraction")
+            inside = v.both(v.at_most(1, m), v.at_most(m, scope.machines))
+            scope.require(inside, f"there is no machine {t.show(m)}", e.span)
             inner = replace(scope, inbox=scope.at(m), names={**scope.names, "self": m})
             return evaluate(expression, inner)
         case s.Vector(items):
@@ -177,9 +186,24 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             return _call(e, scope)
 
 
+def number(x: Meaning, span: Span) -> Value:
+    """A number, known or unknown, and nothing else."""
+    if isinstance(x, (int, Fraction, Term)) and not v.is_boolean(x):
+        return x
+    raise Fault("expected a number, found something else", span)
+
+
+def truth(x: Meaning, span: Span) -> Value:
+    """A truth value, known or unknown, and nothing else."""
+    if v.is_boolean(x):
+        found: Value = x
+        return found
+    raise Fault("expected a truth value, found something else", span)
+
+
 def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
     if isinstance(array, Vec):
-        if isinstance(index, Term) or not 1 <= index <= array.length:
+        if isinstance(index, Term) or not t.is_whole(index) or not 1 <= index <= array.length:
             raise Fault(f"coordinate {index} of a vector of {array.length}", e.span)
         result: Value = array.entries.get(int(index), 0)
         for j, c in array.rows.items():
@@ -187,12 +211,16 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
         return result
     if not isinstance(array, View):
         raise Fault(f"{e.array} is not an array here", e.span)
+    if not t.is_whole(number(index, e.span)):
+        if isinstance(index, Term):
+            raise Unsupported("an index that may be a fraction")
+        raise Fault(f"{e.array}[{index}]: expected a whole number", e.span)
     scope.require(
         v.both(v.at_most(array.low, index), v.at_most(index, array.high)),
         f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here",
         e.span,
     )
-    if not isinstance(index, Term) and not (array.low <= index <= array.high and index == int(index)):
+    if not isinstance(index, Term) and not array.low <= index <= array.high:
         return 0  # only reached under a guard that must be shown to fail
     return array.get(index)
 
@@ -200,11 +228,15 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
 def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span) -> Value:
     a = evaluate(left, scope)
     if operator in ("and", "or"):
+        truth(a, span)
         if not isinstance(a, Term):
-            return evaluate(right, scope) if bool(a) == (operator == "and") else bool(a)
-        b = evaluate(right, scope.under(a if operator == "and" else v.negate(a)))
+            return truth(evaluate(right, scope), span) if bool(a) == (operator == "and") else bool(a)
+        b = truth(evaluate(right, scope.under(a if operator == "and" else v.negate(a))), span)
         return v.both(a, b) if operator == "and" else v.either(a, b)
     b = evaluate(right, scope)
+    if operator not in ("==", "!=") or not (v.is_boolean(a) and v.is_boolean(b)):
+        number(a, span)
+        number(b, span)
     if operator in ("div", "mod", "/"):
         if isinstance(b, Term) and operator != "/":
             raise Unsupported(f"{operator} by an unknown number")
@@ -215,8 +247,11 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
         )
         if b == 0:
             return 0
-    if operator == "^" and not isinstance(b, Term) and (b != int(b) or b < 0 or b > 4096):
-        raise Fault(f"exponent {b}: expected a natural number up to 4096", span)
+    if operator == "^" and not isinstance(b, Term):
+        if b != int(b) or b < 0:
+            raise Fault(f"exponent {b}: expected a natural number", span)
+        if b > 4096:
+            raise Unsupported("a large exponent")
     return _BINARY[operator](a, b)
 
 
@@ -244,9 +279,11 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
             first, last = evaluate(low, scope), evaluate(high, scope)
             if v.symbolic(first, last):
                 raise Unsupported("a range with unknown bounds")
+            if not (t.is_whole(first) and t.is_whole(last)):
+                raise Fault("expected whole numbers as the bounds of a range", binder.span)
             if last - first > MAX_ITEMS:
                 raise Fault(f"a range of {last - first + 1} items: expected at most {MAX_ITEMS}", binder.span)
-            for k in range(ceil(first), floor(last) + 1):
+            for k in range(int(first), int(last) + 1):
                 yield True, {variable: k}
         case s.OverHeld(variable, array):
             if array not in scope.held:
@@ -267,7 +304,7 @@ def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
     for guard, names in items(e.binder, scope):
         inner = scope.under(guard).bind(**names)
         if e.condition is not None:
-            condition = evaluate(e.condition, inner)
+            condition = truth(evaluate(e.condition, inner), e.span)
             guard, inner = v.both(guard, condition), inner.under(condition)
         if guard is not False:
             found.append((guard, evaluate(e.body, inner)))
@@ -277,6 +314,8 @@ def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
 def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -> Meaning:
     if kind == "vector":
         return _join([x for _, x in found])
+    for _, x in found:
+        (truth if kind in ("any", "all", "count") else number)(x, span)
     result: Value
     if kind in ("sum", "count"):
         result = 0
@@ -289,8 +328,8 @@ def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -
             result = v.either(result, v.both(g, x)) if kind == "any" else v.both(result, v.either(v.negate(g), x))
         return result
     if kind == "only":
-        number = _fold("count", [(g, True) for g, _ in found], scope, span)
-        scope.require(v.equal(number, 1), f"expected exactly one, found {t.show(number)}", span)
+        many = _fold("count", [(g, True) for g, _ in found], scope, span)
+        scope.require(v.equal(many, 1), f"expected exactly one, found {t.show(many)}", span)
         result = found[-1][1] if found else 0
         for g, x in reversed(found[:-1]):
             result = v.choose(g, x, result)
@@ -326,7 +365,7 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
     if name in scope.functions:
         f = scope.functions[name]
         if scope.calls >= MAX_CALLS:
-            raise Fault(f"{name} calls itself more than {MAX_CALLS} times deep", e.span)
+            raise Unsupported(f"{name} calls itself more than {MAX_CALLS} times deep")
         arguments = {p: evaluate(a, scope) for p, a in zip(f.parameters, e.arguments, strict=True)}
         return evaluate(f.body, replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}))
     if name in scope.builtins:
@@ -337,7 +376,9 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
         return _fold(name, found, scope, e.span)
     arguments_ = [evaluate(a, scope) for a in e.arguments]
     if name == "permutation":
-        return _permutation(arguments_[0])
+        return _permutation(arguments_[0], e.span)
+    for x in arguments_:
+        number(x, e.span)
     if name in ("min", "max"):
         result = arguments_[0]
         for x in arguments_[1:]:
@@ -346,6 +387,8 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
     if name == "bits":
         if isinstance(arguments_[0], Term):
             raise Unsupported("bits of an unknown number")
+        if not t.is_whole(arguments_[0]) or arguments_[0] < 0:
+            raise Fault(f"bits({arguments_[0]}): expected a natural number", e.span)
         return int(arguments_[0]).bit_length()
     if name in _ROUNDING:
         return _ROUNDING[name](arguments_[0])
@@ -355,15 +398,19 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
 _ROUNDING = {"ceil": v.ceil, "floor": v.floor, "round": v.nearest}
 
 
-def _permutation(array: View) -> Value:
+def _permutation(array: Meaning, span: Span) -> Value:
+    if not isinstance(array, View):
+        raise Fault("expected an array in permutation(...)", span)
     entries = array.entries
+    size = entries.size if isinstance(entries, ArraySymbol) else len(entries)
+    if isinstance(entries, dict) or (array.low, array.high) != (1, size):
+        raise Fault(f"not all of {array.name} is known here", span)
     if isinstance(entries, ArraySymbol):
         if entries.inverse is not None:
             return True
         if entries.size > 64:
             raise Unsupported("permutation of a long unknown array")
         entries = tuple(t.read(entries, k) for k in range(1, entries.size + 1))
-    assert isinstance(entries, tuple)
     if not v.symbolic(*entries):
         return sorted(entries) == list(range(1, len(entries) + 1))  # type: ignore[type-var]
     result: Value = True

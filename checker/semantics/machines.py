@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from checker.language import syntax as s
 from checker.models.protocol import Array, MessageType
@@ -70,6 +71,8 @@ class _Run:
         index, value = evaluate(st.index, scope), evaluate(st.value, scope)
         if isinstance(index, Term):
             raise Unsupported("an output word at an unknown index")
+        if not t.is_whole(index):
+            raise Fault(f"{st.array}[{index}]: expected a whole number", st.span)
         if st.array not in self.outputs:
             raise Fault(f"{st.array} is not an output that can be assigned here", st.span)
         array, place = self.outputs[st.array]
@@ -80,8 +83,14 @@ class _Run:
 
 def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, scope: Scope) -> None:
     """A whole number in low..high."""
-    if isinstance(value, bool) or (not isinstance(value, Term) and value != int(value)):
+    if (
+        not isinstance(value, (int, Fraction, Term))
+        or v.is_boolean(value)
+        or (isinstance(value, Fraction) and value.denominator != 1)
+    ):
         raise Fault(f"{what} is {value}: expected a whole number in {low}..{high}", st.span)
+    if not t.is_whole(value):
+        raise Unsupported(f"{what} that may be a fraction")
     scope.require(
         v.both(v.at_most(low, value), v.at_most(value, high)), f"{what} is {t.show(value)}: expected {low}..{high}", st.span
     )

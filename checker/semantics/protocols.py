@@ -13,7 +13,7 @@ from checker.language import syntax as s
 from checker.models.protocol import Protocol, Round, held
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.expressions import Condition, Fault, Message, Scope, View, evaluate
+from checker.semantics.expressions import Condition, Message, Scope, View, evaluate
 from checker.semantics.machines import Effect, Sent, local_view, run_local
 from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
@@ -158,7 +158,8 @@ def _deliver(m: Sent, source: int, inboxes: dict[int, list[Message]]) -> None:
     if m.guard is False:
         return
     if not isinstance(m.destination, Term):
-        inboxes[int(m.destination)].append(Message(m.tag, m.words, source, m.guard))
+        if m.destination in inboxes:  # else that the guard holds is a condition that must be refuted
+            inboxes[int(m.destination)].append(Message(m.tag, m.words, source, m.guard))
         return
     for i, box in inboxes.items():
         guard = v.both(m.guard, v.equal(m.destination, i))
@@ -198,11 +199,9 @@ def keeps_scope(p: Protocol, state: State, inputs: Inputs, conditions: list[Cond
             return state.at(machine)
         if isinstance(machine, Term):
             raise Unsupported("an unknown machine of a listed state")
-        if machine not in state.inboxes:
-            raise Fault(f"there is no machine {machine}")
-        return state.inboxes[int(machine)]
+        return state.inboxes.get(int(machine), ())
 
-    return Scope(scope.names, scope.functions, conditions=conditions, at=inbox_at)
+    return Scope(scope.names, scope.functions, conditions=conditions, at=inbox_at, machines=p.machines)
 
 
 # ---- listed to uniform ----------------------------------------------------------------------
@@ -243,6 +242,9 @@ def _anti_unify(column: list[Value], machines: int) -> Value:
     args: list[Any] = []
     for place in range(len(first.args)):  # type: ignore[union-attr]
         parts = [x.args[place] for x in column]  # type: ignore[union-attr]
+        number = (first.op == "lin" and place % 2 == 0 and place > 0) or (first.op in ("mod", "div") and place == 1)  # type: ignore[union-attr]
+        if (number or first.op == "var") and any(x != parts[0] for x in parts):  # type: ignore[union-attr]
+            raise Unsupported("no common form")
         if isinstance(parts[0], (Term, int)) and not isinstance(parts[0], bool):
             args.append(_anti_unify(parts, machines))
         elif all(x == parts[0] for x in parts):

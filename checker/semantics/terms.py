@@ -37,12 +37,13 @@ class ArraySymbol:
 class Term:
     """One node. `op` and `args` say what it is; equal nodes are the same object."""
 
-    __slots__ = ("op", "args", "low", "high", "key", "__weakref__")
+    __slots__ = ("op", "args", "low", "high", "key", "whole", "__weakref__")
     op: str
     args: tuple[Any, ...]
     low: Number | None
     high: Number | None
     key: int
+    whole: bool  # certainly an integer
 
     def __repr__(self) -> str:
         return show(self)
@@ -62,10 +63,20 @@ class _Store:
             return found
         term = Term()
         term.op, term.args, term.low, term.high = op, args, low, high
+        term.whole = op in ("var", "read", "table", "div") or (
+            op in ("lin", "mul", "mod", "max", "ite") and all(is_whole(a) for a in (args[1:] if op == "ite" else args))
+        )
         self.count += 1
         term.key = self.count
         self.table[signature] = term
         return term
+
+
+def is_whole(value: Value) -> bool:
+    """Certainly an integer (a truth value is none)."""
+    if isinstance(value, Term):
+        return value.whole
+    return not isinstance(value, bool) and value == int(value)
 
 
 _STORE = _Store()

@@ -59,11 +59,13 @@ def divide(a: Value, b: Value) -> Value:
 
 
 def quotient(a: Value, b: Value) -> Value:
-    """a div b, rounded down; b a known positive number."""
+    """a div b, rounded down; b a known positive number, and whole where a is unknown, and then a is whole too."""
     if isinstance(b, Term):
         raise Unsupported("div by an unknown number")
     if not isinstance(a, Term):
         return a // b
+    if not (a.whole and t.is_whole(b)):
+        raise Unsupported("div of a number that may be a fraction")
     if a.low is not None and a.high is not None and a.low // b == a.high // b:
         return a.low // b
     low, high = (None if x is None else x // b for x in (a.low, a.high))
@@ -71,13 +73,19 @@ def quotient(a: Value, b: Value) -> Value:
 
 
 def modulo(a: Value, b: Value) -> Value:
-    """a mod b in 0..b-1; b a known positive number. Inner remainders by multiples of b vanish."""
+    """a mod b; b a known positive number, and whole where a is unknown, and then a is whole too.
+
+    Inner remainders by multiples of b vanish.
+    """
     if isinstance(b, Term):
         raise Unsupported("mod by an unknown number")
     if not isinstance(a, Term):
         return whole(a % b)
+    if not (a.whole and t.is_whole(b)):
+        raise Unsupported("mod of a number that may be a fraction")
+    b = int(b)
     constant, parts = t.split(a)
-    if isinstance(constant, int) and all(isinstance(k, int) for k in parts.values()) and isinstance(b, int):
+    if all(term.whole for term in parts):
         flat: dict[Term, Number] = {}
         for term, k in parts.items():
             inner: Value = term
@@ -110,6 +118,8 @@ def floor(a: Value) -> Value:
     if not isinstance(a, Term):
         return _floor(a)
     constant, parts = t.split(a)
+    if not all(term.whole for term in parts):
+        raise Unsupported("rounding of a number that may be a fraction in an unknown way")
     denominators = [Fraction(k).denominator for k in (constant, *parts.values())]
     common = 1
     for d in denominators:
@@ -162,7 +172,7 @@ def either(a: Value, b: Value) -> Value:
 
 
 def equal(a: Value, b: Value) -> Value:
-    if isinstance(a, bool) or isinstance(b, bool) or _is_boolean(a) or _is_boolean(b):
+    if is_boolean(a) or is_boolean(b):
         if not symbolic(a, b):
             return a == b
         return either(both(a, b), both(negate(a), negate(b)))
@@ -178,8 +188,9 @@ def equal(a: Value, b: Value) -> Value:
     return t.boolean("eq0", difference)
 
 
-def _is_boolean(a: Value) -> bool:
-    return isinstance(a, Term) and a.op in ("eq0", "le0", "and", "not")
+def is_boolean(a: object) -> bool:
+    """A truth value, known or unknown."""
+    return isinstance(a, bool) or (isinstance(a, Term) and a.op in ("eq0", "le0", "and", "not"))
 
 
 def at_most(a: Value, b: Value) -> Value:
@@ -203,7 +214,7 @@ def choose(condition: Value, a: Value, b: Value) -> Value:
         return a if condition else b
     if a is b or (not symbolic(a, b) and a == b):
         return a
-    if isinstance(a, bool) or isinstance(b, bool) or _is_boolean(a) or _is_boolean(b):
+    if is_boolean(a) or is_boolean(b):
         return either(both(condition, a), both(negate(condition), b))
     if condition.op == "not":
         condition, a, b = condition.args[0], b, a
