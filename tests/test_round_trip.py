@@ -18,7 +18,8 @@ from checker.models import printing
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 
-LOOSE = settings(max_examples=120, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+LOOSE = settings(max_examples=120, deadline=None, database=None,
+                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 FILES = sorted([*data_folder("spec").glob("*.lks"), *data_folder("proofs").glob("*.lks")])
 
 # ---- strategies: any tree that a text can say; numbers are naturals, a minus is an operator ------

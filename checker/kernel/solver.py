@@ -32,42 +32,46 @@ def prove(goal: Value, assumptions: list[Value], what: str, tally: Tally) -> Non
         return
     if goal is False:
         raise NotProved(f"{what}: does not hold")
-    verdict, model = ask(goal, assumptions)
+    answer = ask(goal, assumptions)
     tally.solver += 1
-    if verdict == "unsat":
+    if answer.verdict == "unsat":
         return
-    if verdict == "sat":
-        raise NotProved(f"{what}: fails in the state that z3 found ({model}), which may not be reachable")
-    raise NotProved(f"{what}: z3 gave up within {RESOURCES:,} resource units ({model})")
+    if answer.verdict == "sat":
+        shown = ", ".join(f"{k} = {x}" for k, x in list(answer.model.items())[:12])
+        raise NotProved(f"{what}: fails in the state that z3 found ({shown}), which may not be reachable", answer.model)
+    raise NotProved(f"{what}: z3 gave up within {RESOURCES:,} resource units ({answer.reason})")
 
 
-def ask(goal: Value, assumptions: list[Value]) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """z3's answer: sat with a model, unsat, or unknown with its reason."""
+
+    verdict: str
+    model: dict[str, int]
+    reason: str = ""
+
+
+def ask(goal: Value, assumptions: list[Value]) -> Answer:
     """z3's answer to: assumptions and not goal."""
     import z3
 
     try:
-        return _ask(z3, goal, assumptions)
-    except z3.Z3Exception as error:
-        return "unknown", str(error)
-
-
-def _ask(z3: Any, goal: Value, assumptions: list[Value]) -> tuple[str, str]:
-    solver = z3.Solver()
-    solver.set("rlimit", RESOURCES)
-    translate = _Translate(z3)
-    for a in [*assumptions, v.negate(goal)]:
-        if a is not True:
-            solver.add(translate(a))
-    for side in translate.side:
-        solver.add(side)
-    answer = str(solver.check())
-    if answer == "sat":
+        solver = z3.Solver()
+        solver.set("rlimit", RESOURCES)
+        translate = _Translate(z3)
+        for a in [*assumptions, v.negate(goal)]:
+            if a is not True:
+                solver.add(translate(a))
+        for side in translate.side:
+            solver.add(side)
+        verdict = str(solver.check())
+        if verdict != "sat":
+            return Answer(verdict, {}, "" if verdict == "unsat" else str(solver.reason_unknown()))
         model = solver.model()
-        shown = ", ".join(
-            f"{name} = {model.eval(x, model_completion=True)}" for name, x in list(translate.variables.items())[:12]
-        )
-        return answer, shown
-    return answer, "" if answer == "unsat" else solver.reason_unknown()
+        values = {name: model.eval(x, model_completion=True) for name, x in translate.variables.items()}
+        return Answer(verdict, {name: x.as_long() for name, x in values.items() if z3.is_int_value(x)})
+    except z3.Z3Exception as error:
+        return Answer("unknown", {}, str(error))
 
 
 class _Translate:

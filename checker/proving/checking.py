@@ -16,7 +16,7 @@ from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgemen
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.solver import RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
-from checker.proving.falsifier import Disagreement, Search, search, search_routing
+from checker.proving.falsifier import Disagreement, Search, from_model, search, search_routing
 from checker.proving.obligations import Prover, obligation
 from checker.proving.results import ClaimResult, Report
 
@@ -54,6 +54,8 @@ class Checker:
                 self.known[j] = Outcome("UNDECIDED", reason="the expressions are nested too deep to follow")
             except MemoryError:
                 self.known[j] = Outcome("UNDECIDED", reason="the memory of this machine did not suffice")
+            except Exception as error:  # an internal error of one claim is its verdict; the others go on
+                self.known[j] = Outcome("ERROR", reason=f"internal error: {type(error).__name__}: {error}")
         return self.known[j]
 
     def _settle(self, j: Judgement, claim: ClaimAt) -> Outcome:
@@ -67,8 +69,11 @@ class Checker:
             name = f"{claim.theorem}[{','.join(f'{k}={x}' for k, x in claim.instance)}]/{claim.name}"
             return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin)))
         except NotProved as failure:
-            reason = str(failure)
+            reason, model = str(failure), failure.model
         if isinstance(j, (Fits, Simulates, Computes)):
+            witness = from_model(j, model)
+            if witness is not None:
+                return Outcome("REFUTED", witness=witness)
             try:
                 return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED))
             except NotProved as failure:

@@ -65,6 +65,18 @@ def search(j: InputJudgement, budget: int, seconds: float) -> Search:
     return Search(None, tried, complete)
 
 
+def from_model(j: InputJudgement, model: dict[str, int]) -> Witness | None:
+    """The input that the solver hit on, if the claim is violated there; words it left open are as low as they can be."""
+    from checker.kernel.replay.expressions import satisfies
+
+    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
+    if not model or not satisfies(m.requires, m.functions, m.inputs, words):
+        return None
+    wrong = violated(j, words)
+    return None if wrong is None else of_input(j, *smallest(j, words, wrong, first=False))
+
+
 def suspicious(j: InputJudgement, words: Words) -> bool:
     """Is something wrong at this input, by the evaluator?"""
     try:

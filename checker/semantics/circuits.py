@@ -13,7 +13,7 @@ from checker.models.protocol import words_of
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate
+from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate, join, number
 from checker.semantics.machines import Effect, Sent, local_view, run_local
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
@@ -180,7 +180,7 @@ def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
             raise Unsupported("a case that depends on data")
         if condition:
             found = evaluate(case.value, scope)
-            result = found if isinstance(found, Vec) else _dense((found,))
+            result = found if isinstance(found, Vec) else join([number(found, case.value.span)])
             if result.length > width:
                 raise Fault(f"a vector of {result.length} coordinates: the width is {width}", case.span)
             return result

@@ -181,7 +181,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             inner = replace(scope, inbox=scope.at(m), names={**scope.names, "self": m})
             return evaluate(expression, inner)
         case s.Vector(items):
-            return _join([evaluate(i, scope) for i in items])
+            return join([evaluate(i, scope) for i in items])
         case s.Call():
             return _call(e, scope)
 
@@ -313,7 +313,7 @@ def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
 
 def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -> Meaning:
     if kind == "vector":
-        return _join([x for _, x in found])
+        return join([x for _, x in found])
     for _, x in found:
         (truth if kind in ("any", "all", "count") else number)(x, span)
     result: Value
@@ -344,7 +344,8 @@ def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -
     return result
 
 
-def _join(parts: list[Meaning]) -> Vec:
+def join(parts: list[Meaning], span: Span = NOWHERE) -> Vec:
+    """One vector of numbers and vectors, one behind the other."""
     entries: dict[int, Value] = {}
     length = 0
     for part in parts:
@@ -355,8 +356,9 @@ def _join(parts: list[Meaning]) -> Vec:
             length += part.length
         else:
             length += 1
-            if isinstance(part, Term) or part != 0:
-                entries[length] = part
+            value = number(part, span)
+            if isinstance(value, Term) or value != 0:
+                entries[length] = value
     return Vec(entries, length)
 
 
