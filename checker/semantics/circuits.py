@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from checker.language import syntax as s
+from checker.language.diagnostics import Span
 from checker.models.circuit import Circuit, Head, Layer, Packets
-from checker.models.protocol import words_of
+from checker.models.protocol import Array, words_of
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics import values as v
@@ -55,8 +56,22 @@ def inputs_read(c: Circuit, layer: Layer, i: int, row: Vec) -> dict[str, dict[in
             low, high = evaluate(r.low, base), evaluate(r.high, base)
             if isinstance(low, Term) or isinstance(high, Term) or not (t.is_whole(low) and t.is_whole(high)):
                 raise Fault("expected whole numbers as the bounds of what is read", r.span)
-            found[r.array] = {k: evaluate(r.value, base.bind(**{r.variable: k})) for k in range(int(low), int(high) + 1)}
+            array = next(y for y in c.inputs if y.name == r.array)
+            found[r.array] = {}
+            for k in range(int(low), int(high) + 1):
+                value = evaluate(r.value, base.bind(**{r.variable: k}))
+                if not 1 <= k <= array.size:
+                    raise Fault(f"expected an index of {array.name} in 1..{array.size}, found {k}", r.span)
+                found[r.array][k] = in_type(value, array, r.span)
     return found
+
+
+def in_type(value: Meaning, array: Array, span: Span) -> Value:
+    """A word of the array: a known one is checked, an unknown one is compared later with one that is in range."""
+    word = number(value, span)
+    if not isinstance(word, Term) and not (t.is_whole(word) and array.low <= word <= array.high):
+        raise Fault(f"expected a word of {array.name} in {array.low}..{array.high}, found {word}", span)
+    return word
 
 
 def read_inbox(c: Circuit, layer: Layer, i: int, row: Vec) -> tuple[Message, ...]:
@@ -238,10 +253,12 @@ def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
 def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:
     """psi: the output words, each off its row."""
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
-    return {
-        (name, k): evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
-        for w, (name, k) in enumerate(words_of(c.outputs), 1)
-    }
+    found: dict[tuple[str, int], Value] = {}
+    for w, (name, k) in enumerate(words_of(c.outputs), 1):
+        array = next(a for a in c.outputs if a.name == name)
+        value = evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
+        found[name, k] = in_type(value, array, readouts[name].span)
+    return found
 
 
 def run(c: Circuit, inputs: dict[str, Any]) -> tuple[list[Rows], dict[tuple[str, int], Value]]:
