@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-VERDICTS = ("PROVED", "REFUTED", "UNDECIDED", "VACUOUS", "INCOMPLETE", "ERROR")
+VERDICTS = ("PROVED", "REFUTED", "UNDECIDED", "VACUOUS", "ERROR")
 _SEAL = object()
 
 

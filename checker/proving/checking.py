@@ -41,7 +41,7 @@ class Checker:
         if claim.problem:
             return Outcome("VACUOUS", reason=claim.problem)
         found = [self._judge(j, claim) for j in claim.judgements]
-        order = ["ERROR", "REFUTED", "UNDECIDED", "VACUOUS", "INCOMPLETE", "PROVED"]
+        order = ["ERROR", "REFUTED", "UNDECIDED", "VACUOUS", "PROVED"]
         return min(found, key=lambda o: order.index(o.verdict))
 
     def _judge(self, j: Judgement, claim: ClaimAt) -> Outcome:

@@ -43,6 +43,6 @@ class Report:
         bad = [r.outcome.verdict for r in self.results if not r.as_expected]
         if "ERROR" in bad:
             return 4
-        if any(v in ("PROVED", "REFUTED", "INCOMPLETE") for v in bad):
+        if any(v in ("PROVED", "REFUTED") for v in bad):
             return 1
         return 3 if bad else 0

@@ -16,7 +16,6 @@ STYLES = {
     "REFUTED": "red",
     "UNDECIDED": "yellow",
     "VACUOUS": "yellow",
-    "INCOMPLETE": "yellow",
     "ERROR": "bold red",
     "NOT REFUTED": "cyan",
 }

@@ -92,7 +92,8 @@ def run_row(
         names[a.name] = local_view(a.name, words, places[a.name])
     scope = Scope(names, functions_of(c), inbox=inbox, held=places, conditions=conditions)
     outputs = {a.name: (a, range(1, a.size + 1)) for a in c.outputs}
-    return run_local(layer.local.body, scope, c.messages, layer.local.high, outputs, complete=False)
+    machines = min((p.machines for p in c.packets), default=c.tokens + c.blank)
+    return run_local(layer.local.body, scope, c.messages, machines, outputs, complete=False)
 
 
 def locals_of(c: Circuit, layer: Layer, rows: Rows) -> dict[int, RowState]:

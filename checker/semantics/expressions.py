@@ -281,7 +281,7 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
                 raise Unsupported("a range with unknown bounds")
             if not (t.is_whole(first) and t.is_whole(last)):
                 raise Fault("expected whole numbers as the bounds of a range", binder.span)
-            if last - first > MAX_ITEMS:
+            if last - first >= MAX_ITEMS:
                 raise Fault(f"a range of {last - first + 1} items: expected at most {MAX_ITEMS}", binder.span)
             for k in range(int(first), int(last) + 1):
                 yield True, {variable: k}

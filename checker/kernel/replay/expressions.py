@@ -18,6 +18,7 @@ from checker.language.diagnostics import NOWHERE, Span
 from checker.models.protocol import Array, MessageType
 
 MAX_CALLS = 2_000
+MAX_ITEMS = 1_000_000
 MAX_FRAMES = 2_000_000
 
 
@@ -261,7 +262,10 @@ def bindings(binder: s.Binder, scope: Scope) -> list[dict[str, Value]]:
     """What a binder binds, in order."""
     match binder:
         case s.OverRange(variable, low, high):
-            return [{variable: k} for k in range(integer(low, scope), integer(high, scope) + 1)]
+            found = range(integer(low, scope), integer(high, scope) + 1)
+            if len(found) > MAX_ITEMS:
+                raise Fault(f"a range of more than {MAX_ITEMS} items", binder.span)
+            return [{variable: k} for k in found]
         case s.OverHeld(variable, array):
             if scope.state is None or array not in scope.state.held:
                 raise Fault(f"held({array}) has no value here", binder.span)
