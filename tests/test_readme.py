@@ -36,7 +36,7 @@ def test_commands_of_the_readme(tmp_path: Path) -> None:
 
 def test_make_targets_of_the_readme() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"make (\w+)", README))
+    targets = set(re.findall(r"^(?:`|)make (\w+)", README, re.MULTILINE))
     assert {"check", "test"} <= targets and all(f"\n{t}:" in makefile for t in targets)
 
 
