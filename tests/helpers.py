@@ -73,7 +73,7 @@ def verdict(j: Judgement, timeout: float = 2.0, origin: Protocol | None = None, 
 def wrong_inputs(j: Fits | Simulates | Computes) -> Iterator[dict[str, tuple[int, ...]]]:
     """Every input at which the judgement is false, by the replay interpreters."""
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
-    return (words for words in every_input(m) if violated(j, words) is not None)
+    return (words for words in every_input(m.inputs, m.requires, m.functions) if violated(j, words) is not None)
 
 
 def judgements(text: str) -> dict[str, Judgement]:

@@ -2,26 +2,27 @@ from itertools import islice
 
 import pytest
 
+from checker.kernel.enumeration import every_input, input_count
 from checker.language.diagnostics import SpecError
 from checker.language.parser import parse_expression
 from checker.models.protocol import Array
-from checker.proving.inputs import all_inputs, count_bound, parse_input, random_inputs
+from checker.proving.inputs import parse_input, random_inputs
 
 X, Y = Array("x", 3, 1, 3), Array("y", 2, 0, 1)
 PERMUTED = (parse_expression("permutation(x) and x[1] < x[2]"),)
 
 
 def test_all_inputs_in_order() -> None:
-    found = [w["x"] + w["y"] for w in all_inputs((X, Y), (), ())]
-    assert len(found) == count_bound((X, Y)) == 27 * 4
+    found = [w["x"] + w["y"] for w in every_input((X, Y), (), ())]
+    assert len(found) == input_count((X, Y)) == 27 * 4
     assert found == sorted(set(found))
 
 
 def test_requirements() -> None:
-    assert count_bound((X, Y), PERMUTED) == 24
-    assert [w["x"] for w in all_inputs((X,), PERMUTED, ())] == [(1, 2, 3), (1, 3, 2), (2, 3, 1)]
-    assert list(all_inputs((Y,), (parse_expression("permutation(y)"),), ())) == []
-    assert list(all_inputs((), (), ())) == [{}]
+    assert input_count((X, Y), PERMUTED) == 24
+    assert [w["x"] for w in every_input((X,), PERMUTED, ())] == [(1, 2, 3), (1, 3, 2), (2, 3, 1)]
+    assert list(every_input((Y,), (parse_expression("permutation(y)"),), ())) == []
+    assert list(every_input((), (), ())) == [{}]
 
 
 def test_random_inputs() -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 import click
 
 from checker.commands.definitions import closed
+from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
 from checker.kernel.replay.expressions import Fault, satisfies
 from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
@@ -16,7 +17,7 @@ from checker.language import printer
 from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
 from checker.models.circuit import Circuit
 from checker.models.protocol import Array, Protocol
-from checker.proving.inputs import all_inputs, parse_input, random_inputs
+from checker.proving.inputs import parse_input, random_inputs
 from checker.reporting.traces import Words, circuit_trace, protocol_trace
 
 INPUT = Span("--input", 0, 0)
@@ -55,7 +56,7 @@ def _replay(model: Protocol | Circuit, words: Words) -> ProtocolRun | CircuitRun
 
 def _inputs(model: Protocol | Circuit, given: str) -> Iterator[Words]:
     if given == "all":
-        yield from all_inputs(model.inputs, model.requires, model.functions)
+        yield from every_input(model.inputs, model.requires, model.functions)
     elif given.startswith("random"):
         match = RANDOM.fullmatch(given)
         if match is None:

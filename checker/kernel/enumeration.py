@@ -14,8 +14,7 @@ from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation, satisfies
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
-from checker.models.circuit import Circuit
-from checker.models.protocol import Protocol
+from checker.models.protocol import Array, Protocol
 from checker.semantics.expressions import Fault, Scope, evaluate
 from checker.semantics.protocols import conjuncts
 from checker.semantics.values import Unsupported
@@ -23,37 +22,45 @@ from checker.semantics.values import Unsupported
 Words = dict[str, tuple[int, ...]]
 
 
-def _permuted(m: Protocol | Circuit) -> set[str]:
-    return {
-        e.arguments[0].name
-        for r in m.requires
-        for e in conjuncts(r)
-        if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)
-    }
-
-
-def input_count(m: Protocol | Circuit) -> int:
-    """How many inputs there are at most."""
-    free = _permuted(m)
-    return prod(factorial(a.size) if a.name in free else (a.high - a.low + 1) ** a.size for a in m.inputs)
-
-
 def shown(words: Words) -> str:
     """`y = 1, 0`"""
     return "; ".join(f"{name} = {', '.join(map(str, x))}" for name, x in words.items()) or "nothing"
 
 
-def every_input(m: Protocol | Circuit) -> Iterator[Words]:
+def permuted(requires: tuple[s.Expr, ...]) -> set[str]:
+    """The arrays that `requires` says are permutations."""
+    return {
+        e.arguments[0].name
+        for r in requires
+        for e in conjuncts(r)
+        if isinstance(e, s.Call) and e.function == "permutation" and isinstance(e.arguments[0], s.Name)
+    }
+
+
+def input_count(inputs: tuple[Array, ...], requires: tuple[s.Expr, ...] = ()) -> int:
+    """How many inputs there are at most."""
+    free = permuted(requires)
+    return prod(factorial(a.size) if a.name in free else (a.high - a.low + 1) ** a.size for a in inputs)
+
+
+def every_input(
+    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...]
+) -> Iterator[Words]:
     """All inputs that satisfy `requires`, in lexicographic order."""
-    free = _permuted(m)
-    spaces = [
-        permutations(range(1, a.size + 1)) if a.name in free else product(range(a.low, a.high + 1), repeat=a.size)
-        for a in m.inputs
-    ]
-    for choice in product(*spaces):
-        words = {a.name: tuple(w) for a, w in zip(m.inputs, choice, strict=True)}
-        if satisfies(m.requires, m.functions, m.inputs, words):
+    for words in _products(inputs, permuted(requires)):
+        if satisfies(requires, functions, inputs, words):
             yield words
+
+
+def _products(inputs: tuple[Array, ...], free: set[str]) -> Iterator[Words]:
+    if not inputs:
+        yield {}
+        return
+    a = inputs[0]
+    entries = permutations(range(1, a.size + 1)) if a.name in free else product(range(a.low, a.high + 1), repeat=a.size)
+    for first in entries:
+        for rest in _products(inputs[1:], free):
+            yield {a.name: first, **rest}
 
 
 def violated(j: Judgement, words: Words) -> str | None:
@@ -95,11 +102,11 @@ def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
         raise NotProved("circuit and protocol have different inputs or outputs")
-    count = input_count(m)
+    count = input_count(m.inputs, m.requires)
     if count > most:
         raise NotProved(f"{count:,} inputs are more than {most:,}")
     seen = 0
-    for words in every_input(m):
+    for words in every_input(m.inputs, m.requires, m.functions):
         seen += 1
         wrong = violated(j, words)
         if wrong is not None:

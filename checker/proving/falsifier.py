@@ -9,7 +9,7 @@ from random import Random
 from time import monotonic
 
 from checker.kernel.certificates import Violation, selects
-from checker.kernel.enumeration import violated
+from checker.kernel.enumeration import every_input, input_count, violated
 from checker.kernel.judgements import Computes, Delivers, Fits, Simulates
 from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
@@ -18,7 +18,7 @@ from checker.kernel.replay import circuit as replay
 from checker.kernel.replay.expressions import Message
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
-from checker.proving.inputs import all_inputs, count_bound, random_inputs
+from checker.proving.inputs import random_inputs
 from checker.proving.witnesses import of_input, of_routing
 from checker.semantics import circuits as cs
 from checker.semantics import packets as pk
@@ -49,8 +49,10 @@ class Search:
 def search(j: InputJudgement, budget: int, seconds: float) -> Search:
     """All inputs in order if there are at most `budget`, else structured and random ones."""
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
-    complete = count_bound(m.inputs, m.requires) <= budget
-    source = all_inputs(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
+    complete = input_count(m.inputs, m.requires) <= budget
+    source = (
+        every_input(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
+    )
     end, tried = monotonic() + seconds, 0
     for words in source:
         if tried >= budget or (tried and monotonic() > end):

@@ -1,45 +1,25 @@
-"""The inputs of a protocol or circuit: how many, all of them, some at random, one from the command line."""
+"""Inputs of a protocol or circuit: some at random, one from the command line. (All of them: `kernel/enumeration.py`.)"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
-from math import factorial, prod
 from random import Random
 
+from checker.kernel.enumeration import Words, permuted
+from checker.kernel.replay.expressions import satisfies
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
 from checker.models.protocol import Array
+from checker.semantics.protocols import conjuncts
 
-Words = dict[str, tuple[int, ...]]
 MAX_TRIES = 2_000
 MAX_STRUCTURED = 64
 COMMAND = Span("--input")
 
 
-def _conjuncts(e: s.Expr) -> list[s.Expr]:
-    found: list[s.Expr] = []
-    stack = [e]
-    while stack:
-        e = stack.pop()
-        if isinstance(e, s.Binary) and e.operator == "and":
-            stack += [e.right, e.left]
-        else:
-            found.append(e)
-    return found
-
-
-def _split(requires: tuple[s.Expr, ...]) -> tuple[set[str], tuple[s.Expr, ...]]:
-    """The arrays that are permutations, and what else is required."""
-    permuted: set[str] = set()
-    rest: list[s.Expr] = []
-    for e in (c for r in requires for c in _conjuncts(r)):
-        match e:
-            case s.Call("permutation", (s.Name(name),)):
-                permuted.add(name)
-            case _:
-                rest.append(e)
-    return permuted, tuple(rest)
+def _rest(requires: tuple[s.Expr, ...]) -> tuple[s.Expr, ...]:
+    """What is required beside that arrays are permutations."""
+    return tuple(e for r in requires for e in conjuncts(r) if not permuted((e,)))
 
 
 def _filter(
@@ -47,8 +27,6 @@ def _filter(
 ) -> Callable[[Words], bool]:
     if not rest:
         return lambda words: True
-    from checker.kernel.replay.expressions import satisfies
-
     return lambda words: satisfies(rest, functions, inputs, words)
 
 
@@ -56,58 +34,15 @@ def _permutable(a: Array) -> bool:
     return a.low <= 1 and a.size <= a.high
 
 
-def count_bound(inputs: tuple[Array, ...], requires: tuple[s.Expr, ...] = ()) -> int:
-    """At most so many inputs: ranges multiplied, size! for an array that is required to be a permutation."""
-    permuted, _ = _split(requires)
-    return prod(
-        (factorial(a.size) if _permutable(a) else 0) if a.name in permuted else (a.high - a.low + 1) ** a.size for a in inputs
-    )
-
-
-def _entries(a: Array, permuted: bool) -> Iterator[tuple[int, ...]]:
-    """The values of one array in lexicographic order."""
-    if permuted:
-        if _permutable(a):
-            yield from permutations(range(1, a.size + 1))
-        return
-    words = [a.low] * a.size
-    while True:
-        yield tuple(words)
-        place = a.size - 1
-        while place >= 0 and words[place] == a.high:
-            words[place] = a.low
-            place -= 1
-        if place < 0:
-            return
-        words[place] += 1
-
-
-def _product(inputs: tuple[Array, ...], permuted: set[str]) -> Iterator[Words]:
-    if not inputs:
-        yield {}
-        return
-    for first in _entries(inputs[0], inputs[0].name in permuted):
-        for others in _product(inputs[1:], permuted):
-            yield {inputs[0].name: first, **others}
-
-
-def all_inputs(
-    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...]
-) -> Iterator[Words]:
-    """Every input that meets the requirements, in lexicographic order of the packed words."""
-    permuted, rest = _split(requires)
-    return filter(_filter(inputs, rest, functions), _product(inputs, permuted))
-
-
-def _structured(inputs: tuple[Array, ...], permuted: set[str]) -> Iterator[Words]:
+def _structured(inputs: tuple[Array, ...], free: set[str]) -> Iterator[Words]:
     """All low, all high, one word other than low; for permutations the identity, its reverse, one swap."""
-    low = {a.name: tuple(range(1, a.size + 1)) if a.name in permuted else (a.low,) * a.size for a in inputs}
+    low = {a.name: tuple(range(1, a.size + 1)) if a.name in free else (a.low,) * a.size for a in inputs}
     yield low
-    yield {a.name: low[a.name][::-1] if a.name in permuted else (a.high,) * a.size for a in inputs}
+    yield {a.name: low[a.name][::-1] if a.name in free else (a.high,) * a.size for a in inputs}
     for a in inputs:
         for k in range(min(a.size, MAX_STRUCTURED)):
             words = list(low[a.name])
-            if a.name in permuted:
+            if a.name in free:
                 words[k - 1], words[k] = words[k], words[k - 1]
             else:
                 words[k] = a.high
@@ -127,12 +62,12 @@ def random_inputs(
 
     It ends when 2,000 tries in a row do not meet the requirements.
     """
-    permuted, rest = _split(requires)
-    if any(a.name in permuted and not _permutable(a) for a in inputs):
+    free, rest = permuted(requires), _rest(requires)
+    if any(a.name in free and not _permutable(a) for a in inputs):
         return
     good = _filter(inputs, rest, functions)
     seen: set[tuple[tuple[int, ...], ...]] = set()
-    for words in _structured(inputs, permuted):
+    for words in _structured(inputs, free):
         key = tuple(words.values())
         if key not in seen and good(words):
             yield words
@@ -140,7 +75,7 @@ def random_inputs(
     random = Random(seed)
     failures = 0
     while failures < MAX_TRIES:
-        words = {a.name: _at_random(a, a.name in permuted, random) for a in inputs}
+        words = {a.name: _at_random(a, a.name in free, random) for a in inputs}
         if good(words):
             failures = 0
             yield words
