@@ -89,16 +89,20 @@ def reparsed(circuit: Circuit) -> Circuit:
     return close_circuit(last, {}, functions)
 
 
-def instances(t: s.Theorem) -> Iterator[dict[str, int]]:
-    """The parameters of each instance, in order."""
+def instances(t: s.Theorem, functions: dict[str, s.FunctionDefinition]) -> Iterator[dict[str, int]]:
+    """The parameters of each instance, in order. A `where` that is neither true nor false is an error, not a missing instance."""
 
     def extend(done: dict[str, int], rest: tuple[s.Domain, ...]) -> Iterator[dict[str, int]]:
         if not rest:
-            if t.where is None or static(fold(t.where, done, {})) is True:
+            holds = True if t.where is None else static(fold(t.where, done, functions))
+            if not isinstance(holds, bool):
+                found = ", ".join(f"{k} = {x}" for k, x in done.items())
+                raise spec_error("STATIC", f"expected a condition that is true or false at {found}", t.span)
+            if holds:
                 yield done
             return
         for low, high in rest[0].spans:
-            for k in range(_number(low, done), _number(high, done) + 1):
+            for k in range(_number(low, done, functions), _number(high, done, functions) + 1):
                 yield from extend({**done, rest[0].name: k}, rest[1:])
 
     for count, instance in enumerate(extend({}, t.domains), 1):
@@ -107,8 +111,8 @@ def instances(t: s.Theorem) -> Iterator[dict[str, int]]:
         yield instance
 
 
-def _number(e: s.Expr, constants: dict[str, int], functions: dict[str, s.FunctionDefinition] | None = None) -> int:
-    found = static(fold(e, constants, functions or {}))
+def _number(e: s.Expr, constants: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> int:
+    found = static(fold(e, constants, functions))
     if isinstance(found, bool) or not isinstance(found, int):
         raise spec_error("TYPE", f"expected a whole number, found {printer.expression(e)}", e.span)
     return found
@@ -120,7 +124,7 @@ def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
     original = None if against is None else Models({**against.definitions})
     for t in loaded.theorems:
         empty = True
-        for instance in instances(t):
+        for instance in instances(t, models.functions):
             empty = False
             yield from _at(t, instance, models, original)
         if empty:
@@ -197,7 +201,10 @@ def _judgements(
         case s.Simulates(left, right, rung):
             if rung != "exact":
                 raise spec_error("NAME", f"expected the rung exact, found {rung}", c.span)
-            return (Simulates(circuit(left), protocol(right)),), None, ""
+            t, p = circuit(left), protocol(right)
+            if (t.inputs, t.outputs) != (p.inputs, p.outputs):
+                raise spec_error("TYPE", f"expected the same inputs and outputs in {left} and {right}", c.span)
+            return (Simulates(t, p),), None, ""
         case s.Delivers(name):
             return _delivers(circuit(name))
         case s.Computes(name, equation, each):

@@ -114,6 +114,8 @@ class _Translate:
             x = self.variables.setdefault(name, z3.Int(name))
             self.within(x, low, high)
             return x
+        if node.op == "coordinate":
+            return z3.Real(f"X[{node.args[0]},{node.args[1]}]")
         if node.op == "read":
             return self.read(node.args[0], self.argument(node.args[1]), z3)
         if node.op == "table":

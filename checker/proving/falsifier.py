@@ -15,7 +15,7 @@ from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
-from checker.kernel.replay.expressions import Message
+from checker.kernel.replay.expressions import Message, satisfies
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import random_inputs
@@ -69,8 +69,6 @@ def search(j: InputJudgement, budget: int, seconds: float) -> Search:
 
 def from_model(j: InputJudgement, model: dict[str, int]) -> Witness | None:
     """The input that the solver hit on, if the claim is violated there; words it left open are as low as they can be."""
-    from checker.kernel.replay.expressions import satisfies
-
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
     if not model or not satisfies(m.requires, m.functions, m.inputs, words):
@@ -131,8 +129,6 @@ def smallest(j: InputJudgement, words: Words, wrong: str, first: bool) -> tuple[
 
 
 def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
-    from checker.kernel.replay.expressions import satisfies
-
     for a in m.inputs:
         for k, x in enumerate(words[a.name]):
             for y in range(a.low, min(x, a.low + 4)):

@@ -19,6 +19,7 @@ from checker.semantics.values import Unsupported
 
 MAX_CALLS = 600
 MAX_ITEMS = 1_000_000
+OF_ROW = ("packed", "destinations")  # what a row sends: a function sees its parameters only
 
 
 class Fault(Exception):
@@ -207,7 +208,7 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
             raise Fault(f"coordinate {index} of a vector of {array.length}", e.span)
         result: Value = array.entries.get(int(index), 0)
         for j, c in array.rows.items():
-            result = v.add(result, v.scale(c, t.variable(f"X[{j},{index}]")))
+            result = v.add(result, v.scale(c, t.coordinate(j, int(index))))
         return result
     if not isinstance(array, View):
         raise Fault(f"{e.array} is not an array here", e.span)
@@ -369,7 +370,9 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
         if scope.calls >= MAX_CALLS:
             raise Unsupported(f"{name} calls itself more than {MAX_CALLS} times deep")
         arguments = {p: evaluate(a, scope) for p, a in zip(f.parameters, e.arguments, strict=True)}
-        return evaluate(f.body, replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}))
+        pure = {k: b for k, b in scope.builtins.items() if k not in OF_ROW}
+        inner = replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}, at=None, builtins=pure)
+        return evaluate(f.body, inner)
     if name in scope.builtins:
         return scope.builtins[name](scope, e)
     if name in ("only", "count"):

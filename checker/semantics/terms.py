@@ -87,6 +87,11 @@ def variable(name: str, low: int | None = None, high: int | None = None) -> Term
     return _STORE.make("var", (name, low, high), low, high)
 
 
+def coordinate(row: int, place: int) -> Term:
+    """An unknown coordinate of an arbitrary residual stream: any real number, so never taken for a whole one."""
+    return _STORE.make("coordinate", (row, place))
+
+
 def boolean(op: str, *args: Value) -> Term:
     return _STORE.make(op, args)
 
@@ -160,6 +165,8 @@ def show(value: Value, depth: int = 6) -> str:
         return "…"
     if value.op == "var":
         return str(value.args[0])
+    if value.op == "coordinate":
+        return f"X[{value.args[0]},{value.args[1]}]"
     if value.op == "read":
         return f"{value.args[0].name}[{show(value.args[1], depth - 1)}]"
     if value.op == "lin":
