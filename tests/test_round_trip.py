@@ -187,7 +187,7 @@ def test_closed_library_models_and_their_circuits_come_back(name: str) -> None:
     models, seen = Models({**loaded.definitions}), 0
     definition = loaded.definitions[name]
     for theorem in loaded.theorems:
-        for instance in instances(theorem):
+        for instance in instances(theorem, loaded.functions):
             if max(instance.values()) > 8:
                 continue
             p = models.close(name, tuple(instance[k] for k in definition.parameters), theorem.span)
