@@ -159,7 +159,7 @@ def test_copy() -> None:
 def test_packets() -> None:
     """Rows 1 and 2 send x + 1 to each other. Every row averages the packets of both, at coordinates 2..13, weight 1/2."""
     message, array = MessageType("part", ((0, 2),)), Array("x", 2, 0, 1)
-    p = Packets("P", ("part",), 2, 2, 1, Selector("table", rows=("00", "10", "01")), Fraction(1, 4))
+    p = Packets("P", ("part",), 2, 2, 2, Selector("table", rows=("00", "00", "10", "00", "01")), Fraction(1, 4))
     x = s.ReadsInput("x", "k", E("row[1]"), E("self"), E("self"))
     send = Local(1, 2, (x,), body("for k in held(x) { send part(x[k] + 1) to 3 - self; }"))
     read = Local(1, 2, (s.ReadsPackets("P"),), body("y[self] = only(part);"))
@@ -172,7 +172,7 @@ def test_packets() -> None:
             8: Fraction(1, 2), 9: Fraction(1, 2), 10: 1, 11: Fraction(1, 2), 12: Fraction(1, 2), 13: Fraction(1, 2)}
     assert result.rows[1] == {1: {1: 1, **half}, 2: half}
     assert result.inboxes == ({}, {1: (Message("part", (1,), 2, 1, 1),), 2: (Message("part", (2,), 1, 2, 1),)})
-    same = replace(c, packets=(replace(p, selector=Selector("table", rows=("00", "10", "10"))),))
+    same = replace(c, packets=(replace(p, selector=Selector("table", rows=("00", "00", "10", "00", "10"))),))
     fault = replay_circuit(same, {"x": (1, 0)}).fault
     assert fault is not None and fault.place == "row 1 in layer 2 (read)"
     twice = [Message("part", (w,), 1, 2) for w in (1, 2)]
@@ -182,7 +182,7 @@ def test_packets() -> None:
 
 def test_reading_packets() -> None:
     """At row 2, h = 1/4, weights 1/3, 1/3, 2/3, 1/3, 1/4, 1/3, so c = 3: which packets are messages for it?"""
-    p = Packets("P", ("part",), 1, 2, 1, Selector("identity", (6,)), Fraction(1, 4))
+    p = Packets("P", ("part",), 1, 2, 3, Selector("identity", (6,)), Fraction(1, 4))
     c = Circuit("none", 2, 2, 0, 36, False, (), (), (), (), (MessageType("part", ((0, 2),)),), (p,), ())
     third = Fraction(1, 3)
     packets = ((2, 1, 1, 2, 1), (1, 1, 1, 2, 1), (2, 2, 2, 4, 2), (1, 1, 2, 1, 1), (0, 0, 0, 0, 0), (3, 1, 1, 2, 2))

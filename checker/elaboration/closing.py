@@ -22,6 +22,8 @@ MAX_WIDTH = 10_000_000
 MAX_MEMORY = 10_000_000
 MAX_SIZE = 1_000_000
 MAX_ROUNDS = 10_000
+MAX_SCALE = 1_000_000
+MAX_BITS = 4_096
 NOTHING: Mapping[str, int] = {}
 X = TypeVar("X")
 
@@ -345,4 +347,16 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: 
             packets,
             tuple(layers),
             used,
+            *_numbers(close, d),
         )
+
+
+def _numbers(close: _Closer, d: s.CircuitDefinition) -> tuple[int | None, int | None, int | None]:
+    """Scale, fraction and integer bits: the latter two together, and only with a scale."""
+    given = [key in close.settings for key in s.NUMBERS]
+    if given[1] != given[2] or given[1] > given[0]:
+        found = ", ".join(key for key in s.NUMBERS if key in close.settings)
+        raise spec_error("DECLARATION", f"expected scale alone or with fraction and integer, found {found}", d.span)
+    limits = {"scale": MAX_SCALE, "fraction": MAX_BITS, "integer": MAX_BITS}
+    scale, fraction, integer = (close.setting(key, 0, limits[key]) if key in close.settings else None for key in s.NUMBERS)
+    return scale, fraction, integer

@@ -37,6 +37,7 @@ SIZES = {
     "heads": CIRCUIT,
     "width": CIRCUIT,
     "tokens": CIRCUIT,
+    "precision": CIRCUIT,
 }
 OPTIONS = {"selector": ("best", "identity", "kautz_singleton"), "embedding": ("best", "hadamard", "moment")}
 SELECTORS = {"identity": 1, "kautz_singleton": 3}
@@ -568,7 +569,7 @@ class _Checker(_Expressions):
                 self._subject(protocol, PROTOCOL, scope, claim.span)
             case s.Fits(protocol):
                 self._subject(protocol, PROTOCOL, scope, claim.span)
-            case s.Delivers(circuit):
+            case s.Delivers(circuit, _):
                 self._subject(circuit, CIRCUIT, scope, claim.span)
             case s.Holds(condition):
                 self.want(condition, BOOLEAN, scope)

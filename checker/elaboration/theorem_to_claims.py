@@ -19,7 +19,7 @@ from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
 from checker.language.parser import parse
 from checker.models import printing
-from checker.models.circuit import Circuit
+from checker.models.circuit import RUNGS, Circuit
 from checker.models.protocol import Protocol
 
 Model = Protocol | Circuit
@@ -199,14 +199,12 @@ def _judgements(
         case s.Fits(name):
             return (Fits(protocol(name)),), None, ""
         case s.Simulates(left, right, rung):
-            if rung != "exact":
-                raise spec_error("NAME", f"expected the rung exact, found {rung}", c.span)
-            t, p = circuit(left), protocol(right)
+            t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
                 raise spec_error("TYPE", f"expected the same inputs and outputs in {left} and {right}", c.span)
             return (Simulates(t, p),), None, ""
-        case s.Delivers(name):
-            return _delivers(circuit(name))
+        case s.Delivers(name, rung):
+            return _delivers(_at_rung(circuit(name), rung, c.span))
         case s.Computes(name, equation, each):
             model = _named(name, bound, models, c.span)
             subject: Model = protocol(name) if isinstance(model, Protocol) else model
@@ -228,6 +226,16 @@ def _judgements(
             named = _sizes(condition, values, lambda n: _named(n, bound, models, c.span))
             folded = fold(named, constants, models.functions)
             return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), None, ""
+
+
+def _at_rung(c: Circuit, rung: str, span: Span) -> Circuit:
+    """The circuit on the rung that the claim names; its own if it names none."""
+    if rung and rung not in RUNGS:
+        raise spec_error("NAME", f"expected one of the rungs {', '.join(RUNGS)}, found {rung}", span)
+    try:
+        return c.at(rung or c.rung)
+    except ValueError as reason:
+        raise spec_error("RUNG", f"expected a circuit with the numbers of the rung {rung}: {reason}", span) from None
 
 
 def _original(p: Protocol, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
@@ -261,7 +269,8 @@ def sizes(m: Model) -> dict[str, int]:
     """Everything that is counted, on the model as it stands."""
     if isinstance(m, Protocol):
         return {"rounds": len(m.rounds) + 1, "machines": m.machines, "memory": m.memory}
-    return {
+    precision = {} if m.precision is None else {"precision": m.precision}
+    return precision | {
         "depth": len(m.layers),
         "heads": max((len(x.heads) for x in m.layers), default=0),
         "width": m.width,
@@ -274,7 +283,7 @@ def _sizes(node: Any, values: dict[str, int], model: Any) -> Any:
         isinstance(node, s.Call)
         and len(node.arguments) == 1
         and isinstance(node.arguments[0], s.Name)
-        and node.function in ("rounds", "machines", "memory", "depth", "heads", "width", "tokens")
+        and node.function in ("rounds", "machines", "memory", "depth", "heads", "width", "tokens", "precision")
     ):
         found = sizes(model(node.arguments[0].name))
         if node.function not in found:

@@ -14,6 +14,7 @@ from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation, satisfies
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
+from checker.models.circuit import Circuit
 from checker.models.protocol import Array, Protocol
 from checker.semantics.expressions import Fault, Scope, evaluate
 from checker.semantics.protocols import conjuncts
@@ -102,6 +103,9 @@ def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
         raise NotProved("circuit and protocol have different inputs or outputs")
+    circuit = j.circuit if isinstance(j, Simulates) else m
+    if isinstance(circuit, Circuit) and circuit.rung != "exact":
+        raise NotProved(f"a run shows one of many valid outputs on the rung {circuit.rung}")
     count = input_count(m.inputs, m.requires)
     if count > most:
         raise NotProved(f"{count:,} inputs are more than {most:,}")

@@ -97,13 +97,13 @@ class LayerStep:
 
 @dataclass(frozen=True, slots=True)
 class Simulates:
-    """For every input, the circuit's output is the protocol's (Theorem 3.1), on the exact rung."""
+    """For every input, the circuit's output is the protocol's (Theorem 3.1), however valid heads round on the circuit's rung."""
 
     circuit: Circuit
     protocol: Protocol
 
     def __str__(self) -> str:
-        return f"{self.circuit.name} simulates {self.protocol.name} at exact"
+        return f"{self.circuit.name} simulates {self.protocol.name} at {self.circuit.rung}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ from checker.semantics.values import Unsupported
 # ---- the routing lemma ----------------------------------------------------------------------
 
 
+def _exact(c: Circuit) -> None:
+    if c.rung != "exact":
+        raise NotProved(f"no rule yet for the rung {c.rung}")
+
+
 def routing_head(c: Circuit, layer: Layer, packets: Packets) -> Delivers:
     """The judgement about the one head of a layer that carries these packets, stripped of all that does not matter to it."""
     heads = [h for h in layer.heads if mentions(h, "packed") and mentions(h, packets.name)]
@@ -56,6 +61,7 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
     one is 1/c, above h. Packets with one writer are the clean ones: times c they are the message as it was written. Those
     for somebody else are dropped."""
     c, p = j.circuit, j.circuit.packets[0]
+    _exact(c)
     if selector.judgement != selector_of(j) or propagation.judgement != Propagates(c):
         raise NotProved("the rule needs the selector and the propagation of this very head")
     if not 0 <= p.heard < Fraction(1, p.messages):
@@ -117,6 +123,7 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
 
 def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     c, p, last = j.circuit, j.protocol, len(j.protocol.rounds) + 1
+    _exact(c)
     if len(c.layers) != last + 1:
         raise NotProved(f"expected {last + 1} layers for {last} local functions, found {len(c.layers)}")
     _same_interface(c, p)

@@ -207,6 +207,10 @@ class _Build(Transformer_NonRecursive):
         t = self._sort("circuit", name, at, parts, ("word", "tokens", "width"))
         settings = [(key, t[key][0][1]) for key in ("word", "tokens", "width")]
         settings.append(("blank", t["blank"][0][1] if "blank" in t else s.Number(0)))
+        settings += [(key, t[key][0][1]) for key in s.NUMBERS if key in t]
+        for key in ("blank", "start", *s.NUMBERS):
+            if len(t.get(key, [])) > 1:
+                raise self.error("DECLARATION", f"expected at most one `{key}` in circuit {name}, found {len(t[key])}", at)
         return s.CircuitDefinition(
             str(name),
             parameters,
@@ -252,6 +256,15 @@ class _Build(Transformer_NonRecursive):
 
     def r_width(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
         return ("width", e)
+
+    def r_scale(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("scale", e)
+
+    def r_fraction(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("fraction", e)
+
+    def r_integer(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("integer", e)
 
     def r_start_token(self, at: Span) -> tuple[str, None]:
         return ("start", None)
@@ -393,7 +406,7 @@ class _Build(Transformer_NonRecursive):
         return s.Claim(str(name), statement, str(expect or "proved"), span=at)
 
     def r_simulates(self, at: Span, circuit: Token, protocol: Token, rung: Token | None) -> s.Simulates:
-        return s.Simulates(str(circuit), str(protocol), str(rung or "exact"), span=at)
+        return s.Simulates(str(circuit), str(protocol), str(rung or ""), span=at)
 
     def r_computes(self, at: Span, subject: Token, equation: s.Expr, each: s.ForEach | None = None) -> s.Computes:
         return s.Computes(str(subject), equation, each, span=at)
@@ -401,8 +414,8 @@ class _Build(Transformer_NonRecursive):
     def r_fits(self, at: Span, protocol: Token) -> s.Fits:
         return s.Fits(str(protocol), span=at)
 
-    def r_delivers(self, at: Span, circuit: Token) -> s.Delivers:
-        return s.Delivers(str(circuit), span=at)
+    def r_delivers(self, at: Span, circuit: Token, rung: Token | None) -> s.Delivers:
+        return s.Delivers(str(circuit), str(rung or ""), span=at)
 
     def r_holds(self, at: Span, e: s.Expr) -> s.Holds:
         return s.Holds(e, span=at)

@@ -187,16 +187,20 @@ def _circuit(d: s.CircuitDefinition) -> str:
     return "\n".join(lines)
 
 
+def _rung(rung: str) -> str:
+    return f" at {rung}" if rung else ""
+
+
 def _claim(c: s.Claim) -> str:
     match c.statement:
         case s.Simulates(circuit, protocol, rung):
-            body = f"{circuit} simulates {protocol} at {rung}"
+            body = f"{circuit} simulates {protocol}{_rung(rung)}"
         case s.Computes(subject, equation, each):
             body = f"{subject} computes {expression(equation)}{_for_each(each)}"
         case s.Fits(protocol):
             body = f"{protocol} fits"
-        case s.Delivers(circuit):
-            body = f"{circuit} delivers"
+        case s.Delivers(circuit, rung):
+            body = f"{circuit} delivers{_rung(rung)}"
         case s.Holds(condition):
             body = expression(condition)
     return f"  claim {c.name}: {body}" + ("" if c.expect == "proved" else f" expect {c.expect}") + ";"

@@ -361,9 +361,12 @@ class LayerDeclaration:
     span: Span = _span()
 
 
+NUMBERS = ("scale", "fraction", "integer")  # the settings of a circuit that say how it computes (Def. A.1)
+
+
 @dataclass(frozen=True, slots=True)
 class CircuitDefinition:
-    """Defs. 2.1 and 2.2. `settings` holds word, tokens, blank and width."""
+    """Defs. 2.1 and 2.2. `settings` holds word, tokens, width, blank and those of `NUMBERS` that are given."""
 
     name: str
     parameters: tuple[str, ...]
@@ -397,6 +400,8 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Simulates:
+    """`T simulates P at rung`; no rung is the one that the circuit's numbers reach."""
+
     circuit: str
     protocol: str
     rung: str
@@ -426,6 +431,7 @@ class Delivers:
     """Every routing layer of the circuit delivers every valid routing (Lemma 3.2)."""
 
     circuit: str
+    rung: str
     span: Span = _span()
 
 

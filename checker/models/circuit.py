@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from checker.language import syntax as s
 from checker.models.protocol import Array, MessageType
+
+RUNGS = ("exact", "softmax", "rounded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ class Circuit:
     """Rows 1..tokens + blank, and row 0 if there is a start token; m = width coordinates a row.
 
     X^0 has input word w in coordinate 1 of row w and 0 elsewhere; output word w is its array's readout at row w.
+
+    Heads: hardmax without `scale`; with scale c the softmax of c times the scores. With `fraction` f and `integer` i every
+    number of Q (times c), K, V and X is a multiple of 2^-f of size less than 2^i, and every coordinate of a head's output
+    may be off by up to 2^-f: any such output is valid (Def. A.1).
     """
 
     name: str
@@ -82,6 +88,26 @@ class Circuit:
     packets: tuple[Packets, ...]
     layers: tuple[Layer, ...]
     functions: tuple[s.FunctionDefinition, ...] = ()
+    scale: int | None = None
+    fraction: int | None = None
+    integer: int | None = None
+
+    @property
+    def rung(self) -> str:
+        """How it computes: exact, softmax or rounded."""
+        return "exact" if self.scale is None else "softmax" if self.fraction is None else "rounded"
+
+    @property
+    def precision(self) -> int | None:
+        """p', bits of a number: integer part, fraction and sign (Def. A.1)."""
+        return None if self.fraction is None or self.integer is None else self.integer + self.fraction + 1
+
+    def at(self, rung: str) -> Circuit:
+        """The same circuit on a lower rung, or on its own. Raises `ValueError` if it lacks the numbers that the rung needs."""
+        if RUNGS.index(rung) > RUNGS.index(self.rung):
+            raise ValueError(f"{self.name} has no {'scale' if self.scale is None else 'fraction'}")
+        scale = None if rung == "exact" else self.scale
+        return replace(self, scale=scale) if rung == self.rung else replace(self, scale=scale, fraction=None, integer=None)
 
     @property
     def rows(self) -> range:

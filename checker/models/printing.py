@@ -49,7 +49,11 @@ def circuit_definition(c: Circuit) -> s.CircuitDefinition:
         (),
         None,
         (),
-        (("word", s.Number(c.word)), ("tokens", s.Number(c.tokens)), ("width", s.Number(c.width)), ("blank", s.Number(c.blank))),
+        tuple(
+            (key, s.Number(value))
+            for key in ("word", "tokens", "width", "blank", *s.NUMBERS)
+            if (value := getattr(c, key)) is not None
+        ),
         c.start,
         tuple(_array(a, c.word) for a in c.inputs),
         tuple(_array(a, c.word, r) for a, r in zip(c.outputs, c.readouts, strict=True)),

@@ -82,7 +82,7 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
     heard = [x for x in validity.values() if x > packets.heard]
     if not heard:
         return ()
-    c = nearest(1 / min(heard))
+    c = senders(min(heard), packets.messages)
     found: dict[tuple[int, ...], Message] = {}
     for k, x in validity.items():
         if nearest(c * x) != 1:
@@ -97,6 +97,11 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
         if all(low <= w <= high for w, (low, high) in zip(words, kind.words, strict=True)):
             found.setdefault((number, source, count), Message(kind.tag, tuple(words), source))
     return tuple(found[key] for key in sorted(found))
+
+
+def senders(weight: Fraction, most: int) -> int:
+    """The number 1..most whose reciprocal is nearest to the weight of a lone packet; of two equally near the smaller."""
+    return min(range(1, most + 1), key=lambda c: (abs(weight - Fraction(1, c)), c))
 
 
 def nearest(x: Fraction) -> int:

@@ -95,9 +95,10 @@ def read_packets(c: Circuit, p: Packets, i: int, row: Row) -> list[Message]:
     heard = [packet[-1] for packet in packets if packet[-1] > p.heard]
     if not heard:
         return []
-    if min(heard) == 0:
-        raise Fault(f"1 / 0: a packet of {p.name} has weight 0 and that is above {p.heard}")
-    scale = nearest(1 / min(heard))
+    least, scale = min(heard), 1
+    for senders in range(2, p.messages + 1):
+        if abs(least - Fraction(1, senders)) < abs(least - Fraction(1, scale)):
+            scale = senders
     inbox: dict[tuple[int, int, int], Message] = {}
     for packet in packets:
         if nearest(scale * packet[-1]) != 1:
