@@ -191,8 +191,8 @@ def _place(p: Protocol) -> s.Expr:
 
 
 def _word_of(p: Protocol) -> s.Expr:
-    """psi: the output word of this token among those of its machine."""
-    return s.Index("row", _place(p))
+    """psi: the output word of this token among those of its machine, rounded to a whole number."""
+    return call("round", s.Index("row", _place(p)))
 
 
 # ---- words on a machine ---------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def _offsets(arrays: tuple[Array, ...]) -> list[tuple[Array, int]]:
 
 
 def _reads_inputs(p: Protocol) -> Reads:
-    """Machine i finds the average of its `count` words, each on its own coordinate: count times that is the word."""
+    """Machine i finds the average of its `count` words, each on its own coordinate: count times that is the word, rounded."""
     reads: list[s.ReadsInput] = []
     whole = p.words_in % p.memory == 0
     count = s.Number(p.memory) if whole else minus(call("min", times(p.memory, SELF), p.words_in), _words_before(p, 0))
@@ -225,7 +225,7 @@ def _reads_inputs(p: Protocol) -> Reads:
         place = s.Number(1) if p.memory == 1 else plus(minus(s.Name(k), _words_before(p, 0)), offset)
         word: s.Expr = s.Index("row", place)
         low, high = _held(p, array, offset)
-        reads.append(s.ReadsInput(array.name, k, word if p.memory == 1 else s.Binary("*", word, count), low, high))
+        reads.append(s.ReadsInput(array.name, k, call("round", word if p.memory == 1 else s.Binary("*", word, count)), low, high))
     return tuple(reads)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import floor as _floor
+from math import lcm
 from typing import Any
 
 from checker.semantics import terms as t
@@ -115,22 +116,18 @@ def power(a: Value, b: Value) -> Value:
 
 
 def floor(a: Value) -> Value:
+    """Whole multiples of whole numbers come out unchanged: only the rest is rounded."""
     if not isinstance(a, Term):
         return _floor(a)
     constant, parts = t.split(a)
     if not all(term.whole for term in parts):
         raise Unsupported("rounding of a number that may be a fraction in an unknown way")
-    denominators = [Fraction(k).denominator for k in (constant, *parts.values())]
-    common = 1
-    for d in denominators:
-        common = common * d // _gcd(common, d)
-    return a if common == 1 else quotient(scale(common, a), common)
-
-
-def _gcd(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
+    certain = t.combine(0, [(term, k) for term, k in parts.items() if t.is_whole(k)])
+    rest = subtract(a, certain)
+    if not isinstance(rest, Term):
+        return add(certain, _floor(rest))
+    common = lcm(*(Fraction(k).denominator for k in (constant, *parts.values())))
+    return add(certain, quotient(scale(common, rest), common))
 
 
 def ceil(a: Value) -> Value:
