@@ -55,7 +55,7 @@ def _expression(e: s.Expr) -> tuple[str, int]:
             if own == COMPARISON:
                 return f"{expression(left, SUM)} {operator} {expression(right, SUM)}", own
             if operator == "^":
-                return f"{expression(left, own)}^{expression(right, PLACED)}", own
+                return f"{expression(left, PLACED)}^{expression(right, PLACED)}", own
             return f"{expression(left, own)} {operator} {expression(right, own + 1)}", own
         case s.Conditional(condition, then, otherwise):
             return f"if {expression(condition)} then {expression(then)} else {expression(otherwise)}", CONDITIONAL
