@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 from random import Random
 
 import pytest
 from helpers import circuit, compiled_text, library, protocol, replaced
 
-from checker.kernel.certificates import Violation, propagates, selects
-from checker.kernel.judgements import Propagates, Selects
+from checker.kernel.certificates import Violation, selects
+from checker.kernel.judgements import Margins, Propagates, Selects
 from checker.kernel.layer_rules import routing_head
+from checker.kernel.margins import Confused, margins, propagates
 from checker.kernel.proofs import NotProved
-from checker.kernel.replay.circuit import selector_columns
-from checker.models.circuit import Selector
+from checker.kernel.replay.circuit import replay_score, selector_columns
+from checker.language import syntax as s
+from checker.models.circuit import Circuit, Selector
 
 
 def covered(columns: list[set[int]], row: int, others: tuple[int, ...]) -> bool:
@@ -107,13 +110,34 @@ def test_identity_needs_a_column_a_row() -> None:
 # ---- queries and keys ---------------------------------------------------------------------------
 
 
-def propagation(instance: tuple[str, int], embedding: str, *edits: tuple[str, str]) -> Propagates:
+def propagation(instance: tuple[str, int], embedding: str, *edits: tuple[str, str]) -> Circuit:
     """The routing head of the first round, after edits of the circuit's text."""
     text = compiled_text(library(*instance), "best", embedding)
     for old, new in edits:
         text = replaced(text, old, new, text.count(old))
     c = circuit(text)
-    return Propagates(routing_head(c, c.layers[1], c.packets[0]).circuit)
+    return routing_head(c, c.layers[1], c.packets[0]).circuit
+
+
+def scores(c: Circuit) -> dict[int, tuple[Fraction, Fraction, Fraction, Fraction]]:
+    """For each machine, by the replay interpreter: the least and largest score of a member over all sets, the largest score of
+    another, and of a row that is no machine."""
+    p, found = c.packets[0], {}
+    machines = range(1, p.machines + 1)
+    sets = [chosen for k in range(p.messages + 1) for chosen in combinations(machines, k)]
+    for i in machines:
+        of = [(i in chosen, replay_score(c, i, row, frozenset(chosen))) for chosen in sets for row in machines]
+        member, other = [x for is_in, x in of if is_in], [x for is_in, x in of if not is_in]
+        rest = max(replay_score(c, i, row, frozenset()) for row in c.rows if row not in machines)
+        found[i] = (min(member), max(member), max(other), rest)
+    return found
+
+
+def enumerated(c: Circuit) -> Margins:
+    """The margins by their definition, with the best top_i."""
+    of = scores(c).values()
+    return Margins(max((high - low) / 2 for low, high, _, _ in of), min(low - rest for low, _, _, rest in of),
+                   min(low - other for low, _, other, _ in of), min(rest - other for _, _, other, rest in of))
 
 
 MOMENT = ("moment(self, 5)", "moment_dual(destinations(mail), 5)")
@@ -141,9 +165,28 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_wrong_queries_and_keys_are_refused(name: str) -> None:
     embedding, *edits = CASES[name]
-    assert propagates(propagation(("pointer_doubling", 4, 1), embedding))
+    assert margins(propagation(("pointer_doubling", 4, 1), embedding))
+    c = propagation(("pointer_doubling", 4, 1), embedding, *edits)
+    with pytest.raises(NotProved) as reason:
+        margins(c)
+    if isinstance(reason.value, Confused):
+        assert confirmed(c, reason.value)
     with pytest.raises(NotProved):
-        propagates(propagation(("pointer_doubling", 4, 1), embedding, *edits))
+        propagates(Propagates(c, Margins(Fraction(0), Fraction(0), Fraction(0), Fraction(0))))
+
+
+def confirmed(c: Circuit, found: Confused) -> bool:
+    """Do the two rows stand in the wrong order, by the replay interpreter, wherever the sets are sent from?"""
+    rest = [replay_score(c, found.machine, row, frozenset()) for row in c.rows if not 1 <= row <= c.packets[0].machines]
+    assert found.first is None or found.machine in found.first
+    assert found.second is None or found.machine not in found.second
+    assert found.first != found.second
+
+    def of(chosen: tuple[int, ...] | None) -> list[Fraction]:
+        machines = range(1, c.packets[0].machines + 1)
+        return [max(rest)] if chosen is None else [replay_score(c, found.machine, row, frozenset(chosen)) for row in machines]
+
+    return min(of(found.first)) <= max(of(found.second))
 
 
 @pytest.mark.parametrize("edits", [[("zeros(5), 3 / 4", "zeros(5), 5 / 8")], [("zeros(4), 3", "zeros(4), 1")],
@@ -151,19 +194,76 @@ def test_wrong_queries_and_keys_are_refused(name: str) -> None:
                                     ("(destinations(mail), 4)", "(destinations(mail), 8)"), ("zeros(4), 3", "zeros(8), 6")]])
 def test_other_right_queries_and_keys_are_proved(edits: list[tuple[str, str]]) -> None:
     embedding = "moment" if "5" in edits[0][0] else "hadamard"
-    assert propagates(propagation(("pointer_doubling", 4, 1), embedding, *edits))
+    c = propagation(("pointer_doubling", 4, 1), embedding, *edits)
+    found, rule, _ = margins(c)
+    assert rule != "all scores" and found == enumerated(c)
+    assert propagates(Propagates(c, found)).judgement == Propagates(c, found)
 
 
 def test_moments_serve_sets_up_to_their_order_and_no_larger() -> None:
     """Five coordinates are 2 * 2 + 1: enough for two destinations, not for three."""
     for most, enough in ((1, True), (2, True), (3, False)):
-        c = propagation(("pointer_doubling", 4, 1), "moment").circuit
-        j = Propagates(replace(c, packets=(replace(c.packets[0], messages=most),)))
+        c = propagation(("pointer_doubling", 4, 1), "moment")
+        c = replace(c, packets=(replace(c.packets[0], messages=most),))
         try:
-            propagates(j)
+            assert margins(c)[0] == enumerated(c)
             assert enough
         except NotProved:
             assert not enough
+
+
+@pytest.mark.parametrize("change", [{"near": Fraction(-1, 100)}, {"rest": Fraction(1, 100)}, {"other": Fraction(1, 100)},
+                                    {"empty": Fraction(1, 100)}])
+def test_better_margins_than_there_are_have_no_proof(change: dict[str, Fraction]) -> None:
+    c = propagation(("pointer_doubling", 4, 1), "moment")
+    found = margins(c)[0]
+    (name, by), = change.items()
+    better, worse = (replace(found, **{name: getattr(found, name) + sign * by}) for sign in (1, -1))
+    assert propagates(Propagates(c, worse))
+    with pytest.raises(NotProved):
+        propagates(Propagates(c, better))
+
+
+DUAL, HADAMARD = "(moment_dual(destinations(mail), 5), 0)", "(hadamard(self, 4), 1)"
+FORMS = {
+    "as compiled": ("moment", "moment curve"),
+    "hadamard as compiled": ("hadamard", "orthogonal rows"),
+    "more coordinates in the query": ("hadamard", "orthogonal rows", (HADAMARD, "(hadamard(self, 4), 1, self, 7)")),
+    "another start key": ("hadamard", "orthogonal rows", ("(zeros(4), 3)", "(1, 0, 0, 0, 1)")),
+    "signs": ("hadamard", "all scores", (HADAMARD, "(-hadamard(self, 4), 1)"),
+              ("(hadamard_dual(destinations(mail), 4), 0)", "(-hadamard_dual(destinations(mail), 4), 0)")),
+    "a last coordinate that is not 0": ("moment", "all scores", (DUAL, "(moment_dual(destinations(mail), 5), 1 / 16)")),
+    "a key that depends on its row": ("moment", "all scores", (DUAL, "(moment_dual(destinations(mail), 5), self / 64)")),
+    "one machine with another key": ("moment", "all scores", (f"{DUAL} when self >= 1",
+        f"{DUAL} when self >= 1 and self != 2, (moment_dual(destinations(mail), 5), 1 / 8) when self == 2")),
+    "one machine with another case": ("moment", "moment curve", (f"{DUAL} when self >= 1",
+                                                                f"{DUAL} when self >= 1 and self != 2, {DUAL} when self == 2")),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_margins_are_those_of_all_scores(name: str) -> None:
+    """A certificate is only used on the keys that it speaks of, and says what enumeration by the replay interpreter says."""
+    embedding, rule, *edits = FORMS[name]
+    c = propagation(("pointer_doubling", 4, 1), embedding, *edits)
+    found, by, _ = margins(c)
+    assert by == rule and found == enumerated(c)
+
+
+@pytest.mark.parametrize("embedding", ["moment", "hadamard"])
+@pytest.mark.parametrize("instance", [("tree_sum", 4, 2, 1), ("tree_sum", 7, 3, 1), ("maximum", 5, 2, 1)])
+def test_margins_with_blank_rows(instance: tuple[str, int], embedding: str) -> None:
+    """Rows behind the machines have keys too: the dual of no destinations."""
+    c = propagation(instance, embedding)
+    assert margins(c)[1] != "all scores" and margins(c)[0] == enumerated(c)
+
+
+def test_a_function_that_hides_a_name_of_the_language_has_no_form() -> None:
+    """No text has one; a model that was made by hand might."""
+    c = propagation(("pointer_doubling", 4, 1), "moment")
+    hidden = s.FunctionDefinition("moment_dual", ("of", "k"), s.Call("zeros", (s.Name("k"),)))
+    with pytest.raises(NotProved):
+        margins(replace(c, functions=(*c.functions, hidden)))
 
 
 def test_a_query_undefined_on_any_row_is_refused() -> None:
@@ -173,4 +273,4 @@ def test_a_query_undefined_on_any_row_is_refused() -> None:
     text = replaced(compiled_text(p), "(hadamard(self, 2), 1) when self in 1..2", "(hadamard(self, 2), 1) when self in 1..3")
     c = circuit(text)
     with pytest.raises(NotProved):
-        propagates(Propagates(routing_head(c, c.layers[1], c.packets[0]).circuit))
+        margins(routing_head(c, c.layers[1], c.packets[0]).circuit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import sha256
 
 from checker.language import syntax as s
@@ -51,17 +52,38 @@ class Selects:
 
 
 @dataclass(frozen=True, slots=True)
+class Margins:
+    """By how much the scores of a head tell rows apart, in units of the scores (Prop. B.1).
+
+    For every machine i there is a number top_i with: |score(i, S) - top_i| <= near for every set S of destinations with i in it;
+    top_i - near - score(i, r) >= rest for every row r that is no machine (start token, blanks);
+    top_i - near - score(i, S) >= other and max_r score(i, r) - score(i, S) >= empty for every S without i.
+    """
+
+    near: Fraction
+    rest: Fraction
+    other: Fraction
+    empty: Fraction
+
+    def __str__(self) -> str:
+        return f"near {self.near}, rest {self.rest}, other {self.other}, empty {self.empty}"
+
+
+@dataclass(frozen=True, slots=True)
 class Propagates:
-    """Row i in 1..q attends exactly to the rows that send to it, and if there are none to rows that send nothing (Prop. B.1).
+    """The scores of the queries of machines 1..q with every set of at most `messages` destinations have these margins, or
+    better ones, in whatever row the key of the set is (Prop. B.1): with near = 0 and the others positive, a machine attends
+    exactly to the rows that send to it, and if there are none to rows that are no machine.
 
     `circuit` is stripped to one layer with the one head and its packets.
     """
 
     circuit: Circuit
+    margins: Margins
 
     def __str__(self) -> str:
         p = self.circuit.packets[0]
-        return f"queries and keys of {p.name}: {p.machines} machines, sets of at most {p.messages}"
+        return f"queries and keys of {p.name}: {p.machines} machines, sets of at most {p.messages}; {self.margins}"
 
 
 @dataclass(frozen=True, slots=True)

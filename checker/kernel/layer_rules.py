@@ -62,8 +62,12 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
     for somebody else are dropped."""
     c, p = j.circuit, j.circuit.packets[0]
     _exact(c)
-    if selector.judgement != selector_of(j) or propagation.judgement != Propagates(c):
+    scores = propagation.judgement
+    if selector.judgement != selector_of(j) or not isinstance(scores, Propagates) or scores.circuit != c:
         raise NotProved("the rule needs the selector and the propagation of this very head")
+    m = scores.margins
+    if m.near != 0 or min(m.rest, m.other, m.empty) <= 0:
+        raise NotProved(f"hardmax needs equal scores of all members and positive margins, found {m}")
     if not 0 <= p.heard < Fraction(1, p.messages):
         raise NotProved(f"heard {p.heard}: expected at least 0 and less than 1/{p.messages}, or a lone message is not heard")
     head = c.layers[0].heads[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from checker.kernel.certificates import mentions, propagates, selects
+from checker.kernel.certificates import mentions, selects
 from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
     Computes,
@@ -28,6 +28,7 @@ from checker.kernel.layer_rules import (
     selector_of,
     simulates,
 )
+from checker.kernel.margins import margins, propagates
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.models.circuit import Circuit
@@ -76,7 +77,10 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
         case Computes():
             raise NotProved("the circuit was not compiled from a protocol here")
         case Delivers(c):
-            premises = [obligation(selector_of(j), f"{name}/selector"), obligation(Propagates(c), f"{name}/propagation")]
+            premises = [
+                obligation(selector_of(j), f"{name}/selector"),
+                obligation(Propagates(c, margins(c)[0]), f"{name}/propagation"),
+            ]
         case LayerStep(c, p, k):
             premises = [obligation(Fits(p), f"{name}/fits")]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):

@@ -268,3 +268,13 @@ def replay_routing(c: Circuit, sent: dict[int, list[Message]]) -> dict[int, list
         vectors[i] = (query, key, value)
     rows = attend(vectors)
     return {i: read_packets(c, p, i, rows[i]) for i in range(1, p.machines + 1)}
+
+
+@deep_recursion()
+def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Fraction:
+    """<query_i, key_j> of the one head of `c`, where row j sends messages of its packets to these destinations."""
+    head, run = c.layers[0].heads[0], _Run(c, {})
+    run.rows.append({row: {} for row in c.rows})
+    query = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
+    key = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))
+    return sum((x * key.get(k, 0) for k, x in query.items()), Fraction(0))
