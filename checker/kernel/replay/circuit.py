@@ -1,15 +1,20 @@
-"""A run of an attention circuit, row by row and layer by layer (Defs. 2.1, 2.2), with packets as in Lemma 3.2."""
+"""A run of an attention circuit, row by row and layer by layer (Defs. 2.1, 2.2, A.1), with packets as in Lemma 3.2.
+
+exact: hardmax. softmax: numbers are known by bounds. rounded: an adversary picks a valid output of every head, so that a run
+is one of many, in exact numbers; without an adversary there is one run whose bounds hold for all of them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from checker.kernel.replay.adversaries import NEAREST, Adversary
+from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, bounds, exact, least
 from checker.kernel.replay.expressions import (
     Fault,
     LocalRun,
     Message,
-    Number,
     Scope,
     State,
     Value,
@@ -25,11 +30,11 @@ from checker.kernel.replay.expressions import (
     vector,
     word_in,
 )
+from checker.kernel.replay.heads import Heads, Row, Vectors
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Layer, Local, Packets, Selector
+from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
 from checker.models.protocol import words_of
 
-Row = dict[int, Fraction]  # coordinate (from 1) -> nonzero value
 Mail = dict[int, tuple[Message, ...]]
 
 
@@ -88,23 +93,26 @@ def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
 
 
 def read_packets(c: Circuit, p: Packets, i: int, row: Row) -> list[Message]:
-    """`reads P` at row i: scale the clean packets, round them, and keep those for i that are messages."""
+    """`reads P` at row i: scale the clean packets, round them, and keep those for i that are messages.
+
+    Raises `Undecided` if the bounds of a number leave open what is read.
+    """
     width = c.packet_width(p)
     starts = [p.at + j * width for j in range(selector_width(p.selector))]
     packets = [[row.get(start + o, Fraction(0)) for o in range(width)] for start in starts]
     heard = [packet[-1] for packet in packets if packet[-1] > p.heard]
     if not heard:
         return []
-    least, scale = min(heard), 1
-    for senders in range(2, p.messages + 1):
-        if abs(least - Fraction(1, senders)) < abs(least - Fraction(1, scale)):
-            scale = senders
+    weight = least(heard)
+    scale = _senders(bounds(weight)[0], p.messages)
+    if _senders(bounds(weight)[1], p.messages) != scale:
+        raise Undecided(f"{weight} as the weight of a packet")
     inbox: dict[tuple[int, int, int], Message] = {}
     for packet in packets:
-        if nearest(scale * packet[-1]) != 1:
+        if not _rounds_to(scale * packet[-1], 1) or not _rounds_to(scale * packet[-3], i):
             continue
         *padded, kind, source, destination, k, _ = [nearest(scale * v) for v in packet]
-        if destination != i or not 1 <= kind <= len(p.tags):
+        if not 1 <= kind <= len(p.tags):
             continue
         ranges = c.message(p.tags[kind - 1]).words
         words = tuple(padded[: len(ranges)])
@@ -113,14 +121,31 @@ def read_packets(c: Circuit, p: Packets, i: int, row: Row) -> list[Message]:
     return list(inbox.values())
 
 
+def _senders(weight: Fraction, most: int) -> int:
+    """The number in 1..most whose reciprocal is nearest to the weight, of two the smaller. It falls with the weight."""
+    found = 1
+    for senders in range(2, most + 1):
+        if abs(weight - Fraction(1, senders)) < abs(weight - Fraction(1, found)):
+            found = senders
+    return found
+
+
+def _rounds_to(value: Number, n: int) -> bool:
+    low, high = bounds(value)
+    return nearest(low) <= n <= nearest(high) and nearest(value) == n
+
+
 # ---- layers (Defs. 2.1, 2.2) ----------------------------------------------------------------------
+
+
+MULTIPLES = {s.Name("row"): 1, s.Unary("-", s.Name("row")): -1}
 
 
 class _Run:
     """X^0, ..., X^L and what the local functions read: the state of one run."""
 
-    def __init__(self, c: Circuit, words: dict[str, tuple[int, ...]]) -> None:
-        self.c, self.words, self.functions = c, words, by_name(c.functions)
+    def __init__(self, c: Circuit, words: dict[str, tuple[int, ...]], heads: Heads) -> None:
+        self.c, self.words, self.functions, self.heads = c, words, by_name(c.functions), heads
         self.rows: list[dict[int, Row]] = []
         self.inboxes: list[Mail] = []
         self.outputs: dict[str, list[int]] = {a.name: [] for a in c.outputs}
@@ -137,6 +162,8 @@ class _Run:
             if w not in self.rows[0]:
                 raise Fault(f"there is no row {w} for {name}[{k}]", place="the input")
             self.rows[0][w] = sparse((self.words[name][k - 1],))
+        for w, row in self.rows[0].items():
+            self.representable(row, "row", f"row {w} in the input")
 
     def local(self, local: Local, i: int) -> LocalRun:
         """The local function at row i: it knows `self`, the input words it reads and its inbox."""
@@ -181,29 +208,57 @@ class _Run:
         try:
             for i in self.c.rows:
                 scopes[i] = self.for_heads(layer.local, i)
-            after = {i: dict(row) for i, row in self.rows[-1].items()}
+            heads: list[dict[int, Vectors]] = []
             for head in layer.heads:
                 place = f"layer {index + 1} ({layer.name}), head {head.name}"
-                vectors: dict[int, tuple[Row, Row, Row]] = {}
+                heads.append({})
                 for i in self.c.rows:
-                    query, key, value = [self.first(cases, scopes[i]) for cases in (head.query, head.key, head.value)]
-                    vectors[i] = (query, key, value)
-                for i, output in attend(vectors).items():
-                    after[i] = {k: v for k in after[i] | output if (v := after[i].get(k, Fraction(0)) + output.get(k, 0)) != 0}
-        except Fault as fault:
+                    heads[-1][i] = self.vectors(head, scopes[i])
+            place = f"layer {index + 1} ({layer.name})"
+            after = self.heads.apply(self.rows[-1], index + 1, heads)
+            for i in self.c.rows:
+                self.representable(after[i], "row")
+        except (Fault, Undecided) as fault:
             fault.place = f"row {i} in {place}"
             raise
         self.rows.append(after)
 
-    def first(self, cases: tuple[s.Case, ...], scope: Scope) -> Row:
-        """The first case whose condition holds; the zero vector if there is none."""
+    def vectors(self, head: Head, scope: Scope) -> Vectors:
+        """Query, key and value of a row."""
+        (query, _), (key, _), (value, written) = [self.first(cases, scope) for cases in (head.query, head.key, head.value)]
+        if self.c.scale is not None:
+            self.representable({k: self.c.scale * x for k, x in query.items()}, f"{self.c.scale} * query")
+        self.representable(key, "key")
+        self.representable(value, "value")
+        return Vectors(query, key, value, MULTIPLES.get(written, 0) if written is not None else 0)
+
+    def first(self, cases: tuple[s.Case, ...], scope: Scope) -> tuple[Row, s.Expr | None]:
+        """The first case whose condition holds, and how it is written; the zero vector if there is none."""
         for case in cases:
             if case.condition is None or truth(case.condition, scope):
                 value = vector(case.value, scope)
                 if len(value) > self.c.width:
                     raise Fault(f"expected at most {self.c.width} coordinates, found {len(value)}", case.span)
-                return sparse(value)
-        return {}
+                return sparse(value), case.value
+        return {}, None
+
+    def representable(self, numbers: Row, what: str, place: str = "") -> None:
+        """On the rung rounded every number is a multiple of 2^-f of size less than 2^i (Def. A.1)."""
+        f, i = self.c.fraction, self.c.integer
+        if f is None or i is None:
+            return
+        limit, unit = 1 << i, Fraction(1, 1 << f)
+        for k, x in numbers.items():
+            if isinstance(x, Enclosure):
+                if x.low <= -limit < x.high or x.low < limit <= x.high:
+                    raise Undecided(f"overflow of {what}[{k}] = {x}", place)
+                if x.step == 0 or (x.step / unit).denominator != 1:
+                    raise Undecided(f"{what}[{k}] = {x} as a multiple of 2^-{f}", place)
+            elif (1 << f) % x.denominator:
+                raise Fault(f"{what}[{k}] = {x} is not a multiple of 2^-{f}", place=place)
+            low, high = bounds(x)
+            if low >= limit or high <= -limit:
+                raise Fault(f"overflow: {what}[{k}] = {x}, expected a size below 2^{i}", place=place)
 
     def finish(self) -> None:
         """Output word w is its array's readout at row w."""
@@ -214,31 +269,22 @@ class _Run:
                 if w not in self.rows[-1]:
                     raise Fault(f"there is no row {w} for {name}[{k}]")
                 self.outputs[name].append(word_in(number(readout, self.scope(w)), array.low, array.high, readout.span))
-            except Fault as fault:
+            except (Fault, Undecided) as fault:
                 fault.place = f"row {w} in the output"
                 raise
 
 
 def sparse(v: Vector) -> Row:
-    return {k: Fraction(x) for k, x in enumerate(v, 1) if x != 0}
-
-
-def attend(vectors: dict[int, tuple[Row, Row, Row]]) -> dict[int, Row]:
-    """Hardmax attention (Def. 2.1): row i averages the values of the rows whose score <query_i, key_j> is the largest."""
-    result: dict[int, Row] = {}
-    for i, (query, _, _) in vectors.items():
-        scores = {j: sum((q * key.get(k, 0) for k, q in query.items()), Fraction(0)) for j, (_, key, _) in vectors.items()}
-        best = max(scores.values())
-        values = [vectors[j][2] for j, score in scores.items() if score == best]
-        coordinates = {k for value in values for k in value}
-        result[i] = {k: sum((value.get(k, Fraction(0)) for value in values), Fraction(0)) / len(values) for k in coordinates}
-    return result
+    return {k: Fraction(x) if isinstance(x, int) else x for k, x in enumerate(v, 1) if isinstance(x, Enclosure) or x != 0}
 
 
 @deep_recursion()
-def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]]) -> CircuitRun:
-    """The run of c on these input words, up to its first fault."""
-    run, fault = _Run(c, words), None
+def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adversary | None = NEAREST) -> CircuitRun:
+    """The run of c on these input words, up to its first fault. Raises `Undecided` if bounds of numbers do not say how it goes.
+
+    On the rung rounded the adversary picks valid outputs of the heads; with none, the run encloses the runs of all.
+    """
+    run, fault = _Run(c, words, Heads(c, adversary)), None
     try:
         run.start()
         for index, layer in enumerate(c.layers):
@@ -251,11 +297,16 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]]) -> CircuitRun:
 
 
 @deep_recursion()
-def replay_routing(c: Circuit, sent: dict[int, list[Message]]) -> dict[int, list[Message]]:
-    """What each machine reads after the one head of `c` if the rows send these messages and are zero otherwise (Lemma 3.2)."""
-    p, run = c.packets[0], _Run(c, {})
+def replay_routing(
+    c: Circuit, sent: dict[int, list[Message]], adversary: Adversary | None = NEAREST, noise: Fraction = Fraction(0)
+) -> dict[int, list[Message]]:
+    """What each machine reads after the one head of `c` if the rows send these messages and are zero otherwise (Lemma 3.2).
+
+    The row that is read differs by at most `noise`, in every coordinate, from what a valid head puts out.
+    """
+    p, run = c.packets[0], _Run(c, {}, Heads(c, adversary, noise))
     run.rows.append({i: {} for i in c.rows})
-    vectors: dict[int, tuple[Row, Row, Row]] = {}
+    vectors: dict[int, Vectors] = {}
     head = c.layers[0].heads[0]
     for i in c.rows:
         mine = sent.get(i, [])
@@ -264,17 +315,16 @@ def replay_routing(c: Circuit, sent: dict[int, list[Message]]) -> dict[int, list
             packed={p.name: packed(c, p, mine)},
             destinations={p.name: frozenset(m.destination for m in mine)},
         )
-        query, key, value = (run.first(cases, scope) for cases in (head.query, head.key, head.value))
-        vectors[i] = (query, key, value)
-    rows = attend(vectors)
+        vectors[i] = run.vectors(head, scope)
+    rows = run.heads.apply(run.rows[-1], 1, [vectors])
     return {i: read_packets(c, p, i, rows[i]) for i in range(1, p.machines + 1)}
 
 
 @deep_recursion()
 def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Fraction:
     """<query_i, key_j> of the one head of `c`, where row j sends messages of its packets to these destinations."""
-    head, run = c.layers[0].heads[0], _Run(c, {})
+    head, run = c.layers[0].heads[0], _Run(c, {}, Heads(c, None))
     run.rows.append({row: {} for row in c.rows})
-    query = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
-    key = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))
-    return sum((x * key.get(k, 0) for k, x in query.items()), Fraction(0))
+    query, _ = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
+    key, _ = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))
+    return sum((exact(x) * exact(key.get(k, 0)) for k, x in query.items()), Fraction(0))

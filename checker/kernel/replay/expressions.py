@@ -1,7 +1,8 @@
 """Expressions and local functions, read off the reference page one construct at a time (Defs. 2.1-2.3).
 
-Arithmetic is exact. Everything is evaluated eagerly except the untaken branch of `if`, the right side of a
-decided `and`/`or`, and the body of a comprehension where its condition fails. A function sees its parameters only.
+Arithmetic is exact, on numbers or on the bounds that are known of them. Everything is evaluated eagerly except the untaken
+branch of `if`, the right side of a decided `and`/`or`, and the body of a comprehension where its condition fails. A function
+sees its parameters only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 
+from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, greatest, least
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE, Span
 from checker.models.protocol import Array, MessageType
@@ -61,9 +63,8 @@ class Words:
     known: Mapping[int, int]
 
 
-Number = int | Fraction
 Vector = tuple[Number, ...]
-Value = bool | int | Fraction | Vector | Words | frozenset[int]
+Value = bool | Number | Vector | Words | frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _normal(value: Number) -> Number:
 
 
 def _as_number(value: Value, span: Span) -> Number:
-    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | Enclosure):
         raise Fault(f"expected a number, found {_kind(value)}", span)
     return _normal(value)
 
@@ -132,6 +133,8 @@ def number(e: s.Expr, scope: Scope) -> Number:
 
 def integer(e: s.Expr, scope: Scope) -> int:
     value = number(e, scope)
+    if isinstance(value, Enclosure):
+        raise Undecided(f"{value} as an integer")
     if not isinstance(value, int):
         raise Fault(f"expected an integer, found {value}", e.span)
     return value
@@ -225,6 +228,10 @@ def _entry(array: Value, k: int, e: s.Index) -> Value:
     raise Fault(f"{e.array}[{k}] has no value", e.span)
 
 
+def _exact(value: Number) -> Fraction | Enclosure:
+    return Fraction(value) if isinstance(value, int) else value
+
+
 def _arithmetic(operator: str, a: Number, b: Number, span: Span) -> Value:
     match operator:
         case "+":
@@ -242,13 +249,13 @@ def _arithmetic(operator: str, a: Number, b: Number, span: Span) -> Value:
         case ">=":
             return a >= b
         case "/" if b != 0:
-            return _normal(Fraction(a) / b)
+            return _normal(_exact(a) / b)
         case "div" if b > 0:
-            return floor(Fraction(a) / b)
+            return floor(_exact(a) / b)
         case "mod" if b > 0:
-            return _normal(a - b * floor(Fraction(a) / b))
+            return _normal(a - b * floor(_exact(a) / b))
         case "^" if isinstance(b, int) and b >= 0:
-            return _normal(Fraction(a) ** b)
+            return _normal(_exact(a) ** b)
     raise Fault(f"{a} {operator} {b} has no value", span)
 
 
@@ -299,7 +306,7 @@ def _reduce(e: s.Reduce, scope: Scope) -> Value:
         return _normal(sum(numbers))
     if not numbers:
         raise Fault(f"`{e.kind}` of nothing has no value", e.span)
-    return min(numbers) if e.kind == "min" else max(numbers)
+    return least(numbers) if e.kind == "min" else greatest(numbers)
 
 
 def _call(e: s.Call, scope: Scope) -> Value:
@@ -308,7 +315,7 @@ def _call(e: s.Call, scope: Scope) -> Value:
         return _call_by_name(e, scope)
     if name in ("min", "max") and arguments:
         numbers = [number(a, scope) for a in arguments]
-        return min(numbers) if name == "min" else max(numbers)
+        return least(numbers) if name == "min" else greatest(numbers)
     if (name, len(arguments)) in BUILTINS:
         return _builtin(e, scope)
     function = scope.functions.get(name)
@@ -378,7 +385,7 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
                 raise Fault("there is no coordinate 0", first.span)
             return (0,) * (k - 1) + (value,)
         case "moment":
-            t = Fraction(number(first, scope))
+            t = _exact(number(first, scope))
             return tuple([_normal(t**j) for j in range(natural(last, scope))])
         case "hadamard":
             return _hadamard(integer(first, scope), natural(last, scope), e.span)
@@ -392,7 +399,7 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
 
 
 def nearest(z: Number) -> int:
-    """round(z) = floor(z + 1/2)."""
+    """round(z) = floor(z + 1/2). Raises `Undecided` if the bounds of z do not tell."""
     return floor(z + Fraction(1, 2))
 
 
@@ -469,6 +476,8 @@ class LocalRun:
 
 
 def word_in(value: Number, low: int, high: int, span: Span = NOWHERE) -> int:
+    if isinstance(value, Enclosure) and value.may_be_whole(low, high):
+        raise Undecided(f"{value} as a word")
     if not isinstance(value, int) or not low <= value <= high:
         raise Fault(f"expected a word in {low}..{high}, found {value}", span)
     return value

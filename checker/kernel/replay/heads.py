@@ -1,0 +1,177 @@
+"""What the heads of a layer add to the stream, on each rung (Defs. 2.1, 2.2, A.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import NamedTuple
+
+from checker.kernel.replay.adversaries import Adversary, Place
+from checker.kernel.replay.enclosures import Enclosure, Number, bounds, enclosure, exact
+from checker.kernel.replay.softmax import REAL, Output, bits_for, groups, weight_bounds
+from checker.models.circuit import Circuit
+
+Row = dict[int, Number]  # coordinate (from 1) -> value, if that is not known to be 0
+Rows = dict[int, Row]
+
+
+class Vectors(NamedTuple):
+    """Query, key and value of a row; `multiple` is a number k such that the value is k times the row, or 0."""
+
+    query: Row
+    key: Row
+    value: Row
+    multiple: int = 0
+
+
+Head = dict[int, Vectors]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """At softmax no value is picked, but a row may differ by some noise: once up, once down, or not at all."""
+
+    low: int = -1
+    high: int = 1
+    nearest: int = 0
+
+
+class Heads:
+    """X^l from X^(l-1). On the rung rounded the adversary picks the outputs; with none, bounds hold for all valid ones."""
+
+    def __init__(self, c: Circuit, adversary: Adversary | None, noise: Fraction = Fraction(0)) -> None:
+        """`noise` may be added to every coordinate beside what the heads do."""
+        self.c, self.adversary, self.noise = c, adversary, noise
+        self.unit = Fraction(0) if c.fraction is None else Fraction(1, 1 << c.fraction)
+        rounded = c.fraction is not None and c.integer is not None
+        self.bits = bits_for(c.fraction, c.integer, len(c.rows)) if rounded else REAL  # type: ignore[arg-type]
+        self.validity = {
+            k
+            for p in c.packets
+            for k in range(p.at + c.packet_width(p) - 1, c.width + 1, c.packet_width(p))  # beyond the block it does no harm
+        }
+
+    def apply(self, x: Rows, layer: int, heads: list[Head]) -> Rows:
+        """X plus the outputs of the heads. `layer` counts from 1."""
+        if self.c.rung == "exact":
+            return _added(x, [_hardmax(head) for head in heads])
+        if self.c.rung == "rounded" and self.adversary is not None:
+            return _added(x, [self._picked(self.adversary, layer, h, head) for h, head in enumerate(heads, 1)])
+        return {i: self._enclosed(i, x, layer, heads) for i in x}
+
+    # ---- rounded --------------------------------------------------------------------------------
+
+    def _picked(self, adversary: Adversary, layer: int, h: int, head: Head) -> Rows:
+        c = self.c
+        assert c.scale is not None and c.fraction is not None and c.integer is not None
+        values = {j: {k: _whole(v / self.unit) for k, v in row.value.items()} for j, row in head.items()}
+        slack, limit = 1 + self.noise / self.unit, 1 << (c.fraction + c.integer)
+        result: Rows = {}
+        for i, row in head.items():
+            found = groups({j: exact(score) for j, score in _scores(row.query, head).items()}, c.scale, self.bits)
+            result[i] = {}
+            known: dict[tuple[int, ...], Output] = {}
+            for k in range(1, c.width + 1):
+                sums = tuple([sum([values[j].get(k, 0) for j in g.rows]) for g in found])
+                if sums not in known:
+                    known[sums] = Output(found, sums, self.bits, slack, limit)
+                choice = known[sums]
+                n = adversary.pick(Place(layer, h, i, k, k in self.validity), choice)
+                if not choice.low <= n <= choice.high:
+                    raise ValueError(f"{adversary.name}: {n} is none of {choice.low}..{choice.high}")
+                if n != 0:
+                    result[i][k] = n * self.unit
+        return result
+
+    # ---- bounds ---------------------------------------------------------------------------------
+
+    def _enclosed(self, i: int, x: Rows, layer: int, heads: list[Head]) -> Row:
+        """Row i. What heads add of this very row is taken together with it first: a head that clears it leaves little."""
+        assert self.c.scale is not None
+        keep_low, keep_high = Fraction(1), Fraction(1)
+        low: dict[int, Fraction] = {}
+        high: dict[int, Fraction] = {}
+        for head in heads:
+            alike: dict[tuple[Fraction, Fraction], list[int]] = {}
+            for j, weight in weight_bounds(_scores(head[i].query, head), self.c.scale, self.bits).items():
+                if j == i and head[j].multiple:
+                    own = [head[j].multiple * w for w in weight]
+                    keep_low, keep_high = keep_low + min(own), keep_high + max(own)
+                else:
+                    alike.setdefault(weight, []).append(j)
+            for (least, most), rows in alike.items():
+                for k in {k for j in rows for k in head[j].value}:
+                    ends = [bounds(head[j].value[k]) for j in rows if k in head[j].value]
+                    below, above = sum([b for b, _ in ends], Fraction(0)), sum([a for _, a in ends], Fraction(0))
+                    low[k] = low.get(k, Fraction(0)) + min(below * least, below * most)
+                    high[k] = high.get(k, Fraction(0)) + max(above * least, above * most)
+        result: Row = {}
+        slack = len(heads) * self.unit
+        for k in range(1, self.c.width + 1):
+            below, above = low.get(k, Fraction(0)) - slack, high.get(k, Fraction(0)) + slack
+            if k in x[i]:
+                kept = [v * w for v in bounds(x[i][k]) for w in (keep_low, keep_high)]
+                below, above = below + min(kept), above + max(kept)
+            below, above = self._noisy(Place(layer, 1, i, k, k in self.validity), below, above)
+            result[k] = self._between(below, above)
+        return {k: v for k, v in result.items() if isinstance(v, Enclosure) or v != 0}
+
+    def _noisy(self, place: Place, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
+        if self.noise == 0:
+            return low, high
+        if self.adversary is None:
+            return low - self.noise, high + self.noise
+        shift = self.adversary.pick(place, Shift()) * self.noise
+        return low + shift, high + shift
+
+    def _between(self, low: Fraction, high: Fraction) -> Number:
+        """Multiples of 2^-f, or real numbers; the bounds of these get no longer than `bits` after the point."""
+        if self.unit or low == high:
+            return enclosure(low, high, self.unit)
+        one = 1 << self.bits
+        return enclosure(Fraction(floor(low * one), one), Fraction(ceil(high * one), one))
+
+
+def _whole(x: Number) -> int:
+    """An exact number that has been found to be an integer."""
+    value = exact(x)
+    assert value.denominator == 1
+    return value.numerator
+
+
+def _scores(query: Row, head: Head) -> dict[int, Number]:
+    """<query, key_j> for every row j."""
+    result: dict[int, Number] = {}
+    for j, row in head.items():
+        total: Number = Fraction(0)
+        for k, q in query.items():
+            if k in row.key:
+                total = total + q * row.key[k]
+        result[j] = total
+    return result
+
+
+def _hardmax(head: Head) -> Rows:
+    """Row i averages the values of the rows whose score <query_i, key_j> is the largest (Def. 2.1)."""
+    result: Rows = {}
+    for i, row in head.items():
+        scores = _scores(row.query, head)
+        best = max(exact(score) for score in scores.values())
+        values = [head[j].value for j, score in scores.items() if score == best]
+        share = Fraction(1, len(values))
+        coordinates = {k for value in values for k in value}
+        result[i] = {k: sum([exact(value.get(k, 0)) for value in values], Fraction(0)) * share for k in coordinates}
+    return result
+
+
+def _added(x: Rows, outputs: list[Rows]) -> Rows:
+    """X plus exact outputs."""
+    result: Rows = {}
+    for i, row in x.items():
+        total = dict(row)
+        for output in outputs:
+            for k, v in output[i].items():
+                total[k] = total.get(k, 0) + v
+        result[i] = {k: v for k, v in total.items() if v != 0}
+    return result
