@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from random import Random
 
 import pytest
 from helpers import circuit, compiled_text, library, protocol, replaced
 
+from checker.compilers import selectors
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.judgements import Margins, Propagates, Selects
 from checker.kernel.layer_rules import routing_head
@@ -100,6 +101,56 @@ def test_the_inequality_is_used_only_where_it_holds() -> None:
     assert rule(Selector("kautz_singleton", (2, 2, 2)), 4, 2) == "Reed-Solomon inequality"
     with pytest.raises(Violation):
         selects(Selects(Selector("kautz_singleton", (2, 2, 3)), 4, 3))
+
+
+def table_of(x: Selector, rows: int, width: int) -> Selector:
+    return Selector("table", (), tuple("".join("01"[j in selector_columns(x, i)] for j in range(1, width + 1))
+                                       for i in range(1, rows + 1)))
+
+
+def test_a_table_is_known_again() -> None:
+    """The inequality serves a table whose rows are those of a Kautz-Singleton matrix, and no table with a row that is not."""
+    lines = table_of(Selector("kautz_singleton", (5, 2, 4)), 25, 20)
+    assert rule(lines, 25, 4) == "Reed-Solomon inequality" and rule(lines, 24, 4) == "Reed-Solomon inequality"
+    assert rule(table_of(Selector("identity", (9,)), 9, 9), 9, 9) == "identity matrix"
+    for bad, b in ((lines, 5), (table_of(Selector("kautz_singleton", (5, 2, 3)), 25, 15), 4)):
+        with pytest.raises(Violation):
+            selects(Selects(bad, 25, b))
+    swapped = Selector("table", (), (lines.rows[1], lines.rows[0], *lines.rows[2:]))
+    assert rule(swapped, 25, 4) == "weights and overlaps"  # it selects all the same
+    for j in range(20):
+        changed = lines.rows[7][:j] + "10"[int(lines.rows[7][j])] + lines.rows[7][j + 1:]
+        flipped = Selector("table", (), (*lines.rows[:7], changed, *lines.rows[8:]))
+        try:
+            assert rule(flipped, 25, 4) != "Reed-Solomon inequality"
+        except Violation as found:
+            columns = [selector_columns(flipped, i) for i in range(1, 26)]
+            assert covered(columns, found.rows[0], found.rows[1:])
+
+
+def test_a_random_matrix_is_decided_exactly() -> None:
+    parameters = product((3, 9, 20, 40), (1, 2, 3), range(1, 21))
+    verdicts = [agrees(Selector("random", (d, b, seed)), 7, b) for d, b, seed in parameters]
+    assert 60 < sum(verdicts) < 200
+
+
+def test_the_printed_number_of_columns_is_enough() -> None:
+    """Fact B.2: d = ceil(12 b^2 ln n). Natural logarithms by hand: ln 8 = 2.0794..., ln 32 = 3.4657..."""
+    for rows, b, d in ((8, 2, 100), (32, 4, 666), (32, 2, 167)):
+        x = selectors.choose("paper", rows, b)
+        assert (x.name, x.arguments[:2]) == ("random", (d, b))
+        assert selects(Selects(x, rows, b))
+
+
+def test_many_rows_need_a_search() -> None:
+    """The eight largest overlaps of a row together exceed it, though no eight rows cover it; where some do, they are found."""
+    assert rule(Selector("random", (3763, 9, 1)), 48, 9) == "search"
+    thin = Selector("random", (300, 9, 1))
+    with pytest.raises(Violation) as found:
+        selects(Selects(thin, 48, 9))
+    rows = found.value.rows
+    assert len(set(rows)) == len(rows) <= 9
+    assert covered([selector_columns(thin, i) for i in range(1, 49)], rows[0], rows[1:])
 
 
 def test_identity_needs_a_column_a_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from itertools import combinations, product
 
@@ -166,12 +167,23 @@ def test_message_classes() -> None:
 @pytest.mark.parametrize("b", [1, 2, 3])
 def test_selector_property(rows: int, b: int) -> None:
     """Each row of any b has a column that is 1 there and 0 in the others (Fact B.2)."""
-    for x in (selectors.identity(rows), selectors.kautz_singleton(rows, b), selectors.best(rows, b)):
+    for x in (selectors.identity(rows), selectors.kautz_singleton(rows, b), selectors.best(rows, b), selectors.paper(rows, b)):
         table = [selector_columns(x, i) for i in range(1, rows + 1)]
         assert all(1 <= j <= selectors.columns(x) for row in table for j in row)
         for chosen in combinations(table, min(b, rows)):
             for i, row in enumerate(chosen):
                 assert row - set().union(*chosen[:i], *chosen[i + 1 :])
+
+
+@pytest.mark.parametrize(("factor", "n"), [(12, 1), (12, 2), (12, 3), (192, 32), (12, 10**6), (10**6, 7)])
+def test_logarithms_are_exact(factor: int, n: int) -> None:
+    """Against the decimals of the standard library, which are rounded correctly to 60 places."""
+    c = selectors.ceil_times_log(factor, n)
+    decimals = Context(prec=60)
+    assert c == int(decimals.multiply(Decimal(factor), decimals.ln(Decimal(n))).to_integral_value(ROUND_CEILING))
+    low, high = selectors.log_bounds(n, 40)
+    exact = Fraction(decimals.ln(Decimal(n)))
+    assert low <= exact + Fraction(1, 10**50) and exact - Fraction(1, 10**50) <= high and high - low < Fraction(1, 10**30)
 
 
 def test_fewest_columns() -> None:

@@ -8,12 +8,23 @@ from fractions import Fraction
 import pytest
 
 from checker.kernel.replay.circuit import packed, read_packets, replay_circuit, selector_columns
-from checker.kernel.replay.expressions import Fault, Message, Scope, State, Words, evaluate, evaluate_equation, satisfies
+from checker.kernel.replay.expressions import (
+    Fault,
+    Message,
+    Scope,
+    State,
+    Words,
+    evaluate,
+    evaluate_equation,
+    pseudorandom,
+    satisfies,
+)
 from checker.kernel.replay.protocol import Overflow, ProtocolRun, replay_protocol
 from checker.language import syntax as s
 from checker.language.parser import parse, parse_expression
 from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
 from checker.models.protocol import Array, MessageType, Protocol, Round
+from checker.semantics.packets import chained, selector_row
 
 E = parse_expression
 BIT = (0, 1)
@@ -193,6 +204,24 @@ def test_reading_packets() -> None:
     assert read_packets(c, p, 2, row) == [Message("part", (2,), 1, 2, 1)]
     assert read_packets(c, p, 1, row) == [Message("part", (1,), 2, 1, 1)]
     assert read_packets(c, p, 2, {36: Fraction(1, 4)}) == []
+
+
+def test_the_hash_is_splitmix64() -> None:
+    """The first outputs of the reference implementation from the state 0, and a chain by hand."""
+    assert pseudorandom(0) == 0xE220A8397B1DCDAF
+    assert pseudorandom(0x9E3779B97F4A7C15) == 0x6E789E6AA1B965F4
+    assert pseudorandom(3, 5) == pseudorandom((pseudorandom(3) + 5) % 2**64)
+    assert [chained(chained(0, 2), x) for x in range(50)] == [pseudorandom(2, x) for x in range(50)]
+
+
+def test_random_selectors() -> None:
+    x = Selector("random", (40, 2, 7))
+    rows = [selector_columns(x, r) for r in range(1, 30)]
+    assert rows == [selector_row(x, r) for r in range(1, 30)]
+    assert rows[4] == {j for j in range(1, 41) if pseudorandom(7, 5, j) / 2**64 < 1 / 3}
+    assert 300 < sum(map(len, rows)) < 480  # of 29 * 40 = 1160 entries about a third
+    everywhere = selector_columns(Selector("random", (9, 0, 1)), 4)
+    assert everywhere == set(range(1, 10))
 
 
 def test_selectors() -> None:

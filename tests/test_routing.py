@@ -79,6 +79,15 @@ def test_the_compiled_head_delivers_all(size: tuple[int, int], options: tuple[st
     assert lost(j) is None
 
 
+@pytest.mark.parametrize("size", [(2, 1), (3, 1), (2, 2)])
+def test_the_printed_selector_delivers_all(size: tuple[int, int]) -> None:
+    """Fact B.2 as printed, by the option `paper`."""
+    j = head(text_of(*size, "paper", "hadamard"))
+    assert j.circuit.packets[0].selector.name == "random"
+    assert proof(j) is not None
+    assert lost(j) is None
+
+
 def test_messages_of_two_words_are_delivered() -> None:
     j = head(text_of(3, 1, words=2))
     assert proof(j) is not None and lost(j) is None

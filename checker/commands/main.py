@@ -103,8 +103,8 @@ def run(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bo
 @click.argument("name")
 @click.argument("parameters", nargs=-1, metavar="[K=V]...")
 @click.option("--to", "target", type=click.Choice(["circuit"]), default="circuit", show_default=True)
-@click.option("--selector", metavar="NAME", help="How messages share packets: an option of transformer().")
-@click.option("--embedding", metavar="NAME", help="How machines are told apart: an option of transformer().")
+@click.option("--selector", metavar="NAME", help="How messages share packets: paper, kautz-singleton, identity or best.")
+@click.option("--embedding", metavar="NAME", help="How machines are told apart: hadamard, moment, sign or best.")
 @click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
 def compile_(
     file: str,

@@ -70,7 +70,8 @@ def compile_command(
     protocol = closed(file, name, parameters)
     if not isinstance(protocol, Protocol):
         raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
-    options = {key: value for key, value in (("selector", selector), ("embedding", embedding)) if value is not None}
+    given = (("selector", selector), ("embedding", embedding))
+    options = {key: value.replace("-", "_") for key, value in given if value is not None}
     circuit = transformer(protocol, **options)
     _put(
         text(protocol, circuit)

@@ -275,13 +275,14 @@ def _selector(close: _Closer, d: s.SelectorByName | s.SelectorByTable) -> tuple[
         return c.Selector("table", (), d.rows), lengths.pop()
     arguments = tuple(close.limited(f"arguments of {d.name}", close.whole(a), 1, MAX_WIDTH, a.span) for a in d.arguments)
     match d.name, arguments:
-        case "identity", (columns,):
+        case ("identity", (columns,)) | ("random", (columns, _, _)):
             return c.Selector(d.name, arguments), columns
         case "kautz_singleton", (r, _, points):
             return c.Selector(d.name, arguments), r * points
     raise spec_error(
         "SELECTOR",
-        f"expected identity(d), kautz_singleton(r, k, L) or a table, found {d.name} with {len(arguments)} arguments",
+        "expected identity(d), kautz_singleton(r, k, L), random(d, b, seed) or a table,"
+        f" found {d.name} with {len(arguments)} arguments",
         d.span,
     )
 

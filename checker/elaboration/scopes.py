@@ -39,8 +39,8 @@ SIZES = {
     "tokens": CIRCUIT,
     "precision": CIRCUIT,
 }
-OPTIONS = {"selector": ("best", "identity", "kautz_singleton"), "embedding": ("best", "hadamard", "moment")}
-SELECTORS = {"identity": 1, "kautz_singleton": 3}
+OPTIONS = {"selector": ("best", "identity", "kautz_singleton", "paper"), "embedding": ("best", "hadamard", "moment")}
+SELECTORS = {"identity": 1, "kautz_singleton": 3, "random": 3}
 TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
 
 
@@ -489,7 +489,9 @@ class _Checker(_Expressions):
             self.want(e, NUMBER, constants)
         if isinstance(p.selector, s.SelectorByName):
             if p.selector.name not in SELECTORS:
-                self.unknown("identity, kautz_singleton or table", p.selector.name, [*SELECTORS, "table"], p.selector.span)
+                self.unknown(
+                    "identity, kautz_singleton, random or table", p.selector.name, [*SELECTORS, "table"], p.selector.span
+                )
             else:
                 self._arity(p.selector.name, SELECTORS[p.selector.name], len(p.selector.arguments), p.selector.span)
             for e in p.selector.arguments:

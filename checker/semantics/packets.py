@@ -12,12 +12,16 @@ from checker.semantics.expressions import Message, Vec
 from checker.semantics.machines import Sent
 from checker.semantics.terms import Value
 
+WORDS = 2**64  # the hash of the seeded tables is over words of 64 bits
+
 
 def columns(selector: Selector) -> int:
     """d, the number of packets."""
     if selector.name == "table":
         return len(selector.rows[0])
-    return selector.arguments[0] if selector.name == "identity" else selector.arguments[0] * selector.arguments[2]
+    if selector.name == "kautz_singleton":
+        return selector.arguments[0] * selector.arguments[2]
+    return selector.arguments[0]
 
 
 @lru_cache(maxsize=200_000)
@@ -28,11 +32,23 @@ def selector_row(selector: Selector, row: int) -> frozenset[int]:
         return frozenset(j for j, bit in enumerate(bits, 1) if bit == "1")
     if selector.name == "identity":
         return frozenset({row} if row <= selector.arguments[0] else ())
+    if selector.name == "random":
+        d, b, seed = selector.arguments
+        prefix = chained(chained(0, seed), row)
+        return frozenset(j for j in range(1, d + 1) if chained(prefix, j) * (b + 1) < WORDS)
     r, k, points = selector.arguments
     if row > r**k:
         return frozenset()
     digits = [(row - 1) // r**e % r for e in range(k)]
     return frozenset(x * r + sum(c * x**e for e, c in enumerate(digits)) % r + 1 for x in range(points))
+
+
+def chained(before: int, x: int) -> int:
+    """h(..., x) from h(...): the next word of splitmix64 after the state h(...) + x."""
+    z = (before + x + 0x9E3779B97F4A7C15) % WORDS
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % WORDS
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % WORDS
+    return z ^ z >> 31
 
 
 def selector_rows(packets: Packets) -> int:

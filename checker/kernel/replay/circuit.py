@@ -26,6 +26,7 @@ from checker.kernel.replay.expressions import (
     integer,
     nearest,
     number,
+    pseudorandom,
     truth,
     vector,
     word_in,
@@ -58,6 +59,9 @@ def selector_columns(selector: Selector, row: int) -> set[int]:
         return {j for j, bit in enumerate(text, 1) if bit == "1"}
     if selector.name == "identity":
         return {row} if 1 <= row <= selector.arguments[0] else set()
+    if selector.name == "random":
+        d, b, seed = selector.arguments
+        return {j for j in range(1, d + 1) if (b + 1) * pseudorandom(seed, row, j) < 2**64}
     r, k, points = selector.arguments  # kautz_singleton
     if not 1 <= row <= r**k:
         return set()
@@ -69,7 +73,9 @@ def selector_width(selector: Selector) -> int:
     """d, the number of columns."""
     if selector.name == "table":
         return max((len(row) for row in selector.rows), default=0)
-    return selector.arguments[0] if selector.name == "identity" else selector.arguments[0] * selector.arguments[2]
+    if selector.name in ("identity", "random"):
+        return selector.arguments[0]
+    return selector.arguments[0] * selector.arguments[2]
 
 
 def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:

@@ -403,6 +403,17 @@ def nearest(z: Number) -> int:
     return floor(z + Fraction(1, 2))
 
 
+def pseudorandom(*words: int) -> int:
+    """h of the reference page: h() = 0 and h(..., x) = mix(h(...) + x + g), all in 64 bits without sign."""
+    h = 0
+    for x in words:
+        h = h + x + 11400714819323198485 & 18446744073709551615
+        h = (h ^ (h >> 30)) * 13787848793156543929 & 18446744073709551615
+        h = (h ^ (h >> 27)) * 10723151780598845931 & 18446744073709551615
+        h ^= h >> 31
+    return h
+
+
 def _hadamard(t: int, k: int, span: Span) -> tuple[int, ...]:
     """Row t of the Sylvester matrix of order k: entry j is (-1)^popcount((t-1) & (j-1))."""
     if k.bit_count() != 1 or not 1 <= t <= k:
