@@ -343,7 +343,8 @@ def test_json_report() -> None:
         "theorem", "claim", "instance", "statement", "verdict", "expected", "as_expected", "reason", "seconds", "place",
         "witness", "proof"]
     assert document["results"][0]["proof"]["premises"][1] == {"ref": 1}
-    assert document["results"][1]["witness"] == {"summary": "wrong here", "inputs": {"x": [1, 0]}, "table": ["row one"]}
+    assert document["results"][1]["witness"] == {
+        "summary": "wrong here", "inputs": {"x": [1, 0]}, "table": ["row one"], "point": {}}
     assert document["exit_status"] == 1 and document["summary"]["refuted"] == 1
 
 

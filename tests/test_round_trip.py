@@ -91,14 +91,16 @@ cases = tuples(st.builds(s.Case, small, st.none() | small), 1, 3)
 locals_ = st.builds(s.LocalDeclaration, small, small, tuples(reads), body)
 layers = st.builds(s.LayerDeclaration, names, each, st.none() | locals_,
                    tuples(st.builds(s.HeadDeclaration, names, cases, cases, cases)))
-circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets, st.one_of(*(settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3))),
+circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets,
+                     st.one_of(*(settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3))),
                      st.booleans(), arrays, readable, tuples(small), messages, tuples(packets, most=1), tuples(layers))
 functions = st.builds(s.FunctionDefinition, names, tuples(names), expressions)
 rungs = st.just("") | names
 claims = st.builds(
     s.Claim, names,
     st.one_of(st.builds(s.Simulates, names, names, rungs), st.builds(s.Computes, names, small, each), st.builds(s.Fits, names),
-              st.builds(s.Delivers, names, rungs), st.builds(s.Holds, small)),
+              st.builds(s.Delivers, names, rungs), st.builds(s.Holds, small),
+              st.builds(s.ForReals, small, tuples(names, 1, 3), st.none() | small)),
     st.sampled_from(["proved", "refuted", "undecided", "vacuous"]))
 spans = st.one_of(small.map(lambda e: (e, e)), st.tuples(small, small))
 theorems = st.builds(s.Theorem, names, tuples(st.builds(s.Domain, names, tuples(spans, 1, 3))), where, lets, tuples(claims))

@@ -575,6 +575,16 @@ class _Checker(_Expressions):
                 self._subject(circuit, CIRCUIT, scope, claim.span)
             case s.Holds(condition):
                 self.want(condition, BOOLEAN, scope)
+            case s.ForReals(condition, variables, assumption):
+                self.distinct("real variable", [(x, claim.span) for x in variables], TAKEN)
+                for x in variables:
+                    if x in scope.names or x in self.visible:
+                        self.report(
+                            "DUPLICATE", f"expected a new name for a real variable, found `{x}`, which is known here", claim.span
+                        )
+                inner = scope.bind(*variables)
+                for e in (condition, *([] if assumption is None else [assumption])):
+                    self.want(e, BOOLEAN, inner)
             case s.Computes(subject, equation, each):
                 if self._subject(subject, MODEL, scope, claim.span):
                     d = models.get(subject)

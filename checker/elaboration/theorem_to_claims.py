@@ -11,7 +11,7 @@ from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
 from checker.elaboration.library import Loaded
 from checker.kernel.certificates import mentions
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, ForReals, Judgement, Simulates
 from checker.kernel.layer_rules import routing_head
 from checker.kernel.proofs import NotProved
 from checker.language import printer
@@ -226,6 +226,13 @@ def _judgements(
             named = _sizes(condition, values, lambda n: _named(n, bound, models, c.span))
             folded = fold(named, constants, models.functions)
             return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), None, ""
+        case s.ForReals(condition, variables, assumption):
+            sizes_here: dict[str, int] = {}
+            statement, where = _sizes((condition, assumption), sizes_here, lambda n: _named(n, bound, models, c.span))
+            known = constants | sizes_here
+            folded = fold(statement, known, models.functions)
+            assumed = None if where is None else fold(where, known, models.functions)
+            return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), None, ""
 
 
 def _at_rung(c: Circuit, rung: str, span: Span) -> Circuit:

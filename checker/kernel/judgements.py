@@ -140,7 +140,22 @@ class Counts:
         return f"{expression(self.condition)} with {', '.join(f'{k} = {v}' for k, v in self.values)}"
 
 
-Judgement = Fits | Computes | Selects | Propagates | Delivers | LayerStep | Simulates | Counts
+@dataclass(frozen=True, slots=True)
+class ForReals:
+    """For all real values of the variables where the assumption is defined and true (none: everywhere), the condition is
+    defined and true; and there are such values."""
+
+    condition: s.Expr
+    variables: tuple[str, ...]
+    assumption: s.Expr | None
+    functions: tuple[s.FunctionDefinition, ...] = ()
+
+    def __str__(self) -> str:
+        tail = "" if self.assumption is None else f" where {expression(self.assumption)}"
+        return f"{expression(self.condition)} for all real {', '.join(self.variables)}{tail}"
+
+
+Judgement = Fits | Computes | Selects | Propagates | Delivers | LayerStep | Simulates | Counts | ForReals
 
 
 def digest(judgement: Judgement) -> str:

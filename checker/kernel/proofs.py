@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 VERDICTS = ("PROVED", "REFUTED", "UNDECIDED", "VACUOUS", "ERROR")
@@ -42,11 +43,12 @@ class NotProved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Why a claim is refuted: the input (if there is one) and a table, confirmed by the replay interpreters."""
+    """Why a claim is refuted: the input or the point (if there is one) and a table, confirmed by the replay interpreters."""
 
     summary: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
     table: tuple[str, ...] = ()
+    point: tuple[tuple[str, int | Fraction], ...] = ()  # real numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -417,6 +417,9 @@ class _Build(Transformer_NonRecursive):
     def r_delivers(self, at: Span, circuit: Token, rung: Token | None) -> s.Delivers:
         return s.Delivers(str(circuit), str(rung or ""), span=at)
 
+    def r_for_reals(self, at: Span, e: s.Expr, *rest: Any) -> s.ForReals:
+        return s.ForReals(e, tuple(str(name) for name in rest[:-1]), rest[-1], span=at)
+
     def r_holds(self, at: Span, e: s.Expr) -> s.Holds:
         return s.Holds(e, span=at)
 

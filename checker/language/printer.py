@@ -203,6 +203,9 @@ def _claim(c: s.Claim) -> str:
             body = f"{circuit} delivers{_rung(rung)}"
         case s.Holds(condition):
             body = expression(condition)
+        case s.ForReals(condition, variables, assumption):
+            tail = "" if assumption is None else f" where {expression(assumption)}"
+            body = f"{expression(condition)} for all real {', '.join(variables)}{tail}"
     return f"  claim {c.name}: {body}" + ("" if c.expect == "proved" else f" expect {c.expect}") + ";"
 
 

@@ -443,7 +443,17 @@ class Holds:
     span: Span = _span()
 
 
-Statementlike = Simulates | Computes | Fits | Delivers | Holds
+@dataclass(frozen=True, slots=True)
+class ForReals:
+    """`condition for all real a, b where assumption`"""
+
+    condition: Expr
+    variables: tuple[str, ...]
+    assumption: Expr | None
+    span: Span = _span()
+
+
+Statementlike = Simulates | Computes | Fits | Delivers | Holds | ForReals
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,16 @@ from time import monotonic
 
 from checker.elaboration.library import Loaded, load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
+from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.enumeration import FalseComparison, by_enumeration
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, ForReals, Judgement, Simulates
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.solver import RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
-from checker.proving.falsifier import Disagreement, Search, from_model, search, search_routing
+from checker.proving.falsifier import Disagreement, Search, from_model, search, search_points, search_routing
 from checker.proving.obligations import Prover, obligation
 from checker.proving.results import ClaimResult, Report
+from checker.proving.witnesses import of_point
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
@@ -61,6 +63,8 @@ class Checker:
     def _settle(self, j: Judgement, claim: ClaimAt) -> Outcome:
         if isinstance(j, Counts):
             return self._count(j)
+        if isinstance(j, ForReals):
+            return self._reals(j)
         first = self._search(j, *FIRST_LOOK)
         early = _verdict(first)
         if early is not None:
@@ -87,6 +91,8 @@ class Checker:
         if isinstance(j, Counts):
             found = self._count(j)
             return found if found.verdict == "REFUTED" else Outcome("UNDECIDED", reason="the comparison holds")
+        if isinstance(j, ForReals):
+            return self._points(j, self.share)
         found_ = self._search(j, TESTED, self.share)
         what = "routings" if isinstance(j, Delivers) else "inputs"
         whole = ", which are all" if found_.complete else ""
@@ -105,6 +111,22 @@ class Checker:
             return Outcome("REFUTED", witness=Witness(", ".join(f"{k} = {x}" for k, x in j.values)))
         except NotProved as reason:
             return Outcome("UNDECIDED", reason=str(reason))
+
+    def _reals(self, j: ForReals) -> Outcome:
+        try:
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, "reals")))
+        except NeverSatisfied as reason:
+            return Outcome("VACUOUS", reason=str(reason))
+        except FailsAt as failure:
+            return Outcome("REFUTED", witness=of_point(j, failure.point, failure.wrong))
+        except NotProved as reason:
+            return self._points(j, self.timeout, f"{reason}; ")
+
+    def _points(self, j: ForReals, seconds: float, before: str = "") -> Outcome:
+        found = search_points(j, TESTED, seconds)
+        if found.witness is not None:
+            return Outcome("REFUTED", witness=found.witness)
+        return Outcome("UNDECIDED", reason=f"{before}no counterexample among {found.tried:,} points that satisfy the assumption")
 
 
 def _verdict(found: Search) -> Outcome | None:

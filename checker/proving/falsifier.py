@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations, product
 from random import Random
 from time import monotonic
 
+from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.enumeration import every_input, input_count, violated
-from checker.kernel.judgements import Computes, Delivers, Fits, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
 from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
@@ -19,7 +21,7 @@ from checker.kernel.replay.expressions import Message, satisfies
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import random_inputs
-from checker.proving.witnesses import of_input, of_routing
+from checker.proving.witnesses import of_input, of_point, of_routing
 from checker.semantics import circuits as cs
 from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
@@ -137,6 +139,27 @@ def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
                 candidate = {**words, a.name: tuple(changed)}
                 if satisfies(m.requires, m.functions, m.inputs, candidate):
                     yield candidate
+
+
+# ---- points of real numbers --------------------------------------------------------------------
+
+COORDINATES = (0, 1, Fraction(1, 2), 2, -1, 3, Fraction(-1, 2), Fraction(1, 3), 10, -2, Fraction(9, 10), Fraction(1, 100), 100)
+
+
+def search_points(j: ForReals, budget: int, seconds: float) -> Search:
+    """Points with simple rational coordinates, at random; `tried` counts those that satisfy the assumption."""
+    random, end, tried = Random(SEED), monotonic() + seconds, 0
+    for number in range(budget):
+        if number and monotonic() > end:
+            break
+        few = COORDINATES[: 2 + number * len(COORDINATES) // budget]
+        point: dict[str, int | Fraction] = {x: random.choice(few) for x in j.variables}
+        if assumption_holds(j, point):
+            tried += 1
+            wrong = wrong_at(j, point)
+            if wrong is not None:
+                return Search(of_point(j, point, wrong), tried, False)
+    return Search(None, tried, False)
 
 
 # ---- routings -------------------------------------------------------------------------------

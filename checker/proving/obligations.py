@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from checker.kernel.algebra import for_reals
 from checker.kernel.certificates import mentions, selects
 from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
@@ -13,6 +14,7 @@ from checker.kernel.judgements import (
     Counts,
     Delivers,
     Fits,
+    ForReals,
     Judgement,
     LayerStep,
     Propagates,
@@ -43,6 +45,7 @@ RULES: dict[type, Callable[..., Proved]] = {
     LayerStep: layer_step,
     Simulates: simulates,
     Counts: counts,
+    ForReals: for_reals,
 }
 
 

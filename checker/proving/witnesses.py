@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 from checker.kernel.enumeration import shown
-from checker.kernel.judgements import Computes, Fits, Simulates
+from checker.kernel.judgements import Computes, Fits, ForReals, Simulates
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.circuit import replay_circuit
-from checker.kernel.replay.expressions import Message
+from checker.kernel.replay.expressions import Fault, Message, Scope, Value, by_name, evaluate
 from checker.kernel.replay.protocol import replay_protocol
+from checker.language import syntax as s
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 
@@ -26,6 +28,22 @@ def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str) -> Witnes
         case Computes():
             table = _outputs(j.subject, words)
     return Witness(wrong, tuple(words.items()), tuple(table))
+
+
+def of_point(j: ForReals, point: Mapping[str, int | Fraction], wrong: str) -> Witness:
+    """The witness for one point of real numbers that replay has confirmed; both sides, if it is a comparison."""
+    table: list[str] = []
+    if isinstance(j.condition, s.Binary):
+        for name, side in (("left", j.condition.left), ("right", j.condition.right)):
+            try:
+                table.append(f"the {name} side is {_text(evaluate(side, Scope(by_name(j.functions), dict(point))))}")
+            except Fault as fault:
+                table.append(f"the {name} side is undefined: {fault}")
+    return Witness(f"{wrong} at {', '.join(f'{k} = {x}' for k, x in point.items())}", (), tuple(table), tuple(point.items()))
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def of_routing(name: str, routing: Iterable[tuple[int, int]], sent: dict[int, list[str]], got: dict[int, list[str]]) -> Witness:

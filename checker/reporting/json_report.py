@@ -51,7 +51,12 @@ def _result(r: ClaimResult) -> dict[str, Any]:
 
 
 def _witness(w: Witness) -> dict[str, Any]:
-    return {"summary": w.summary, "inputs": {name: list(values) for name, values in w.inputs}, "table": list(w.table)}
+    return {
+        "summary": w.summary,
+        "inputs": {name: list(values) for name, values in w.inputs},
+        "table": list(w.table),
+        "point": {name: str(value) for name, value in w.point},
+    }
 
 
 def _proof(proof: Proved) -> dict[str, Any]:

@@ -92,6 +92,24 @@ def coordinate(row: int, place: int) -> Term:
     return _STORE.make("coordinate", (row, place))
 
 
+def real(name: str) -> Term:
+    """An unknown real number that is named in a claim."""
+    return _STORE.make("real", (name,))
+
+
+def of_reals(value: Value) -> bool:
+    """Is every unknown in it a real number that is named in a claim?"""
+    stack, seen = [value], set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Term) and node not in seen:
+            seen.add(node)
+            if node.op in ("var", "coordinate", "read", "table"):
+                return False
+            stack.extend(a for a in node.args if isinstance(a, Term))
+    return True
+
+
 def boolean(op: str, *args: Value) -> Term:
     return _STORE.make(op, args)
 
@@ -163,7 +181,7 @@ def show(value: Value, depth: int = 6) -> str:
         return str(value)
     if depth == 0:
         return "…"
-    if value.op == "var":
+    if value.op in ("var", "real"):
         return str(value.args[0])
     if value.op == "coordinate":
         return f"X[{value.args[0]},{value.args[1]}]"

@@ -53,9 +53,11 @@ def multiply(a: Value, b: Value) -> Value:
 
 
 def divide(a: Value, b: Value) -> Value:
-    """Exact division by a known number."""
+    """Exact division by a known number; or by a real one, which whoever asks must show to be other than 0."""
     if isinstance(b, Term):
-        raise Unsupported("division by an unknown number")
+        if not t.of_reals(b):
+            raise Unsupported("division by an unknown number")
+        return t.bounded("over", (a, b), None, None)
     return scale(Fraction(1) / b, a)
 
 
@@ -256,6 +258,7 @@ class Unsupported(Exception):
 _REBUILD: dict[str, Callable[..., Value]] = {
     "mul": multiply,
     "div": quotient,
+    "over": divide,
     "mod": modulo,
     "not": negate,
     "ite": choose,

@@ -525,7 +525,7 @@ def evaluate_equation(
     equation: s.Expr,
     functions: tuple[s.FunctionDefinition, ...],
     values: Mapping[str, tuple[int, ...]],
-    variables: Mapping[str, int],
+    variables: Mapping[str, Number],
 ) -> bool:
     """A claim's equation over whole input and output arrays. Raises `Fault` if it has no value."""
     arrays: dict[str, Value] = {name: Words(name, len(v), dict(enumerate(v, 1))) for name, v in values.items()}
