@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from checker.commands import files
@@ -28,3 +30,29 @@ def closed(file: str, name: str, parameters: tuple[str, ...]) -> Protocol | Circ
     if isinstance(definition, s.ProtocolDefinition):
         return close_protocol(definition, arguments, functions)
     return close_circuit(definition, arguments, functions)
+
+
+def as_circuit(model: Protocol | Circuit) -> Circuit:
+    """A protocol is compiled (Theorem 3.1)."""
+    if isinstance(model, Circuit):
+        return model
+    from checker.compilers.protocol_to_circuit import transformer
+
+    return transformer(model)
+
+
+def scaled(c: Circuit, scale: int | None) -> Circuit:
+    """The circuit with this scale, which replaces all numbers that it states, or else its own. Raises `SpecError` (SCALE)."""
+    if scale is not None and scale != c.scale:
+        return replace(c, scale=scale, fraction=None, integer=None)
+    if c.scale is None:
+        raise spec_error(
+            "SCALE", f"expected --scale C: {c.name} states no scale, and softmax attention needs one", Span("--scale")
+        )
+    return c
+
+
+def needed(module: str, extra: str) -> None:
+    """A package that is no part of the core. Raises `SpecError` (EXTRA) with the way to get it."""
+    if find_spec(module) is None:
+        raise spec_error("EXTRA", f"expected {module} to be installed: pip install {module}, or this package's extra `{extra}`")

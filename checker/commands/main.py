@@ -21,6 +21,9 @@ TIMEOUT = click.option(
     help="Time for one claim at one instance.",
 )
 AGAINST = click.option("--against", metavar="FILE", help="Take the protocols of the theorems from FILE, not from PATH.")
+SCALE = click.option(
+    "--scale", type=click.IntRange(min=1), metavar="C", help="Softmax of C times the scores; the circuit's own if not given."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected, and the summary.")
 
 
@@ -85,17 +88,33 @@ def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: boo
 @click.argument("parameters", nargs=-1, metavar="[K=V]...")
 @click.option("--input", "given", required=True, metavar="LIST|random:SEED|all", help="Input words, e.g. 1,0,1.")
 @click.option("--trace", is_flag=True, help="Show every round and machine, or every layer and row.")
-def run(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool) -> int:
+@click.option(
+    "--backend",
+    type=click.Choice(["exact", "numpy"]),
+    default="exact",
+    show_default=True,
+    help="Exact numbers, or floating-point softmax attention with numpy; a protocol is compiled first.",
+)
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="With --backend numpy.  [default: float64]")
+@SCALE
+def run(
+    file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool, backend: str, dtype: str | None, scale: int | None
+) -> int:
     """Run a protocol or circuit of FILE and print its output words.
 
     \b
     Examples:
       lockstep run parity.lks parity n=4 s=2 p=1 --input 1,0,1,1 --trace
       lockstep run parity.lks parity n=3 s=2 p=1 --input all
+      lockstep run parity.lks parity n=3 s=2 p=1 --input all --backend numpy --scale 40
     """
-    from checker.commands.runs import run_command
+    from checker.commands.runs import FloatOptions, run_command
 
-    return run_command(file, name, parameters, given, trace)
+    if backend == "exact" and (dtype is not None or scale is not None):
+        raise click.UsageError("--dtype and --scale go with --backend numpy")
+    return run_command(
+        file, name, parameters, given, trace, None if backend == "exact" else FloatOptions(dtype or "float64", scale)
+    )
 
 
 @cli.command("compile")

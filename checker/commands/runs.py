@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import click
 
-from checker.commands.definitions import closed
+from checker.commands.definitions import as_circuit, closed, needed, scaled
 from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
 from checker.kernel.replay.expressions import Fault, satisfies
@@ -24,9 +25,21 @@ INPUT = Span("--input", 0, 0)
 RANDOM = re.compile(r"random:([0-9]{1,18})", re.ASCII)
 
 
-def run_command(file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class FloatOptions:
+    """How to run in floating point: the dtype, and a scale for circuits that state none."""
+
+    dtype: str = "float64"
+    scale: int | None = None
+
+
+def run_command(
+    file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool, floats: FloatOptions | None = None
+) -> int:
     """Print outputs. 1 if the run breaks the memory or a `keeps`, 2 if something has no value."""
     model = closed(file, name, parameters)
+    if floats is not None:
+        return _run_floats(name, model, given, trace, floats)
     worst = 0
     found = False
     for words in _inputs(model, given):
@@ -46,8 +59,39 @@ def run_command(file: str, name: str, parameters: tuple[str, ...], given: str, t
             click.echo(line, err=True)
         worst = max(worst, 2 if run.fault is not None else 1 if breaches else 0)
     if not found:
-        raise spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
+        raise _nothing(name)
     return worst
+
+
+def _run_floats(name: str, model: Protocol | Circuit, given: str, trace: bool, options: FloatOptions) -> int:
+    """The same in floating point, in batches. 2 if an output has no value."""
+    if trace:
+        raise spec_error("OPTION", "expected no --trace with --backend numpy: traces are exact", Span("--trace", 0, 0))
+    needed("numpy", "floats")
+    from checker.backends.floats import FloatCircuit
+
+    circuit = scaled(as_circuit(model), options.scale)
+    machine = FloatCircuit(circuit, options.dtype)
+    worst, found = 0, False
+    inputs = _inputs(circuit, given)
+    while batch := list(islice(inputs, 1_000)):
+        found = True
+        for words, run in zip(batch, machine.run(batch), strict=True):
+            start = f"{_flat(circuit.inputs, words)} -> " if given == "all" else ""
+            if run.fault is None:
+                click.echo(start + _flat(circuit.outputs, run.outputs))
+            elif given == "all":
+                worst = 2
+                click.echo(f"{start}no value: {run.fault.message}")
+            else:
+                raise SpecError(Diagnostic("FAULT", f"in {options.dtype}: {run.fault.message}", run.fault.span))
+    if not found:
+        raise _nothing(name)
+    return worst
+
+
+def _nothing(name: str) -> SpecError:
+    return spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
 
 
 def _replay(model: Protocol | Circuit, words: Words) -> ProtocolRun | CircuitRun:
