@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
@@ -10,7 +12,7 @@ from random import Random
 import pytest
 from helpers import circuit, compiled_text, library, protocol, replaced
 
-from checker.compilers import selectors
+from checker.compilers import embeddings, selectors
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.judgements import Margins, Propagates, Selects
 from checker.kernel.layer_rules import routing_head
@@ -301,12 +303,87 @@ def test_margins_are_those_of_all_scores(name: str) -> None:
     assert by == rule and found == enumerated(c)
 
 
-@pytest.mark.parametrize("embedding", ["moment", "hadamard"])
+def signed(k: int, seed: int, machines: int = 4, messages: int = 2, g: int | None = None, start: str = "3 / 4") -> Circuit:
+    """A routing head with random signs of so many coordinates."""
+    digits = "" if g is None else f", {g}"
+    text = compiled_text(protocol(f"""protocol p {{ word 1; memory {messages}; machines {machines}; input x[1] in word;
+      output y[1] in word; message m(word); round r {{ }} finish {{ if self == 1 {{ y[1] = 0; }} }} }}"""), "best", "sign")
+    text = re.sub(r"sign\(self, \d+, \d+\)", f"sign(self, {k}, {seed})", text)
+    text = re.sub(r"(sign_dual\(destinations\(\w+\)), \d+, \d+\)", rf"\1, {k}, {seed}{digits})", text)
+    text = re.sub(r"\(zeros\(\d+\), 3 / 4\)", f"(zeros({k}), {start})", re.sub(r"width \d+;", "width 20000;", text))
+    c = circuit(text)
+    return routing_head(c, c.layers[1], c.packets[0]).circuit
+
+
+@pytest.mark.parametrize("g", [None, 4, 6, 10])
+def test_signs_are_certified_by_their_coherence(g: int | None) -> None:
+    """All margins of the certificate are bounds of the ones by enumeration; exact duals tie exactly, rounded ones nearly."""
+    by_coherence = 0
+    for k, seed in product((10, 24), (1, 13)):
+        c = signed(k, seed, g=g)
+        exact = enumerated(c)
+        try:
+            found, rule, _ = margins(c)
+        except Confused as failure:
+            assert confirmed(c, failure) and min(exact.rest, exact.empty) <= 0
+            continue
+        assert found.near >= exact.near and (g is not None or found.near == 0)
+        assert found.rest <= exact.rest and found.other <= exact.other and found.empty <= exact.empty
+        assert rule == "coherence" or found == exact
+        by_coherence += rule == "coherence"
+    assert by_coherence >= 1 or g in (4, 6)  # near = k / 2^(g + 1) is too much there
+
+
+def test_the_compiled_signs_have_the_printed_margin() -> None:
+    """Prop. B.1: with |<u_i, u_j>| <= 1/(3 Q - 1) members score 1, the start token 3/4 and others at most 1/2."""
+    for machines, messages in ((1, 1), (2, 1), (4, 2), (8, 2), (8, 3), (16, 2)):
+        e = embeddings.sign(machines, messages)
+        c = signed(e.coordinates, e.seed or 0, machines, messages)
+        found, rule, _ = margins(c)
+        assert rule == "coherence" and found.near == 0 and found.rest == Fraction(1, 4)
+        assert found.empty >= Fraction(1, 4) and found.other >= Fraction(1, 2)
+        if machines <= 4:
+            exact = enumerated(c)
+            assert exact.rest == found.rest and exact.empty >= found.empty
+
+
+def test_signs_that_are_too_coherent_have_no_certificate() -> None:
+    """One coordinate less than the compiler takes, any seed: some product is above k/(3 Q - 1), though scores may stand apart."""
+    fewest = embeddings.sign(4, 2).coordinates
+    for seed in range(1, 17):
+        with suppress(NotProved):
+            found, rule, _ = margins(signed(fewest - 1, seed))
+            assert rule == "all scores" or found.empty < Fraction(1, 4)
+
+
+@pytest.mark.parametrize("start", ["0", "1", "3 / 2"])
+def test_a_start_key_that_scores_no_different_is_refused(start: str) -> None:
+    e = embeddings.sign(4, 2)
+    with pytest.raises(Confused) as found:
+        margins(signed(e.coordinates, e.seed or 0, start=start))
+    assert confirmed(signed(e.coordinates, e.seed or 0, start=start), found.value)
+
+
+def test_signs_of_another_seed_or_with_too_few_digits_are_refused() -> None:
+    e = embeddings.sign(4, 2)
+    c = signed(e.coordinates, e.seed or 0)
+    head = c.layers[0].heads[0]
+    other = signed(e.coordinates, 1).layers[0].heads[0]
+    with pytest.raises(NotProved):
+        margins(replace(c, layers=(replace(c.layers[0], heads=(replace(head, query=other.query),)),)))
+    with pytest.raises(NotProved):
+        margins(signed(e.coordinates, e.seed or 0, g=0))
+
+
+@pytest.mark.parametrize("embedding", ["moment", "hadamard", "sign"])
 @pytest.mark.parametrize("instance", [("tree_sum", 4, 2, 1), ("tree_sum", 7, 3, 1), ("maximum", 5, 2, 1)])
 def test_margins_with_blank_rows(instance: tuple[str, int], embedding: str) -> None:
     """Rows behind the machines have keys too: the dual of no destinations."""
     c = propagation(instance, embedding)
-    assert margins(c)[1] != "all scores" and margins(c)[0] == enumerated(c)
+    found, rule, _ = margins(c)
+    exact = enumerated(c)
+    assert rule != "all scores" and (found == exact or embedding == "sign")
+    assert found.near == exact.near and found.rest == exact.rest and found.other <= exact.other and found.empty <= exact.empty
 
 
 def test_a_function_that_hides_a_name_of_the_language_has_no_form() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations, product
+from operator import mul
 
 import pytest
 
@@ -24,6 +26,8 @@ from checker.language import syntax as s
 from checker.language.parser import parse, parse_expression
 from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
 from checker.models.protocol import Array, MessageType, Protocol, Round
+from checker.semantics import expressions as evaluator
+from checker.semantics.circuits import VECTORS
 from checker.semantics.packets import chained, selector_row
 
 E = parse_expression
@@ -144,6 +148,8 @@ def test_values(text: str, expected: object) -> None:
 @pytest.mark.parametrize("text", [
     "x[1]", "x[3]", "min(k for k in 1..0)", "only(k for k in 1..2)", "1 div 0", "1 mod (0 - 1)", "2^(0 - 1)", "bits(0 - 1)",
     "hadamard(1, 3)", "unknown", "unknown(1)", "1 + (1 == 1)", "not 1", "1 at 1", "moment_dual(destinations(P), 2)", "packed(P)",
+    "sign(1, 2)", "sign(0 - 1, 2, 1)", "sign(1 / 2, 2, 1)", "sign_dual(destinations(P), 2)", "sign_dual(2, 2, 1)",
+    "sign_dual(destinations(P), 2, 1, 5000)", "sign_dual(destinations(P), 0, 1)",
     "permutation(x)", "count(part)", "any(1 / 0 == 1 for k in 1..1)"])
 def test_what_has_no_value(text: str) -> None:
     with pytest.raises(Fault):
@@ -212,6 +218,47 @@ def test_the_hash_is_splitmix64() -> None:
     assert pseudorandom(0x9E3779B97F4A7C15) == 0x6E789E6AA1B965F4
     assert pseudorandom(3, 5) == pseudorandom((pseudorandom(3) + 5) % 2**64)
     assert [chained(chained(0, 2), x) for x in range(50)] == [pseudorandom(2, x) for x in range(50)]
+
+
+def both(text: str, *destinations: int) -> tuple[Fraction, ...]:
+    """A vector by the replay interpreter, after a look that the evaluator says the same."""
+    found = value(text, Scope({}, {"self": 3}, destinations={"P": frozenset(destinations)}))
+    assert isinstance(found, tuple)
+    builtins = {**VECTORS, "destinations": lambda scope, e: frozenset(destinations)}
+    other = evaluator.evaluate(E(text), evaluator.Scope({"self": 3}, {}, builtins=builtins))
+    assert (other.length, other.entries) == (len(found), {k: x for k, x in enumerate(found, 1) if x != 0})
+    return tuple(map(Fraction, found))
+
+
+def test_sign_vectors_and_their_duals() -> None:
+    """By the definition: 1 with each member, in the span of the members (the only such vector), coordinates rounded."""
+    for seed, chosen in product((1, 5, 70_000), ((), (2,), (1, 3), (1, 2, 4), (2, 3, 5, 6))):
+        u = {d: both(f"sign({d}, 20, {seed})") for d in chosen}
+        assert all(set(x) <= {-1, 1} for x in u.values())
+        w = both(f"sign_dual(destinations(P), 20, {seed})", *chosen)
+        assert all(sum(map(mul, u[d], w)) == 1 for d in chosen)
+        # w is in their span: orthogonal to what is orthogonal to them, as are many vectors with two or four entries 1 and -1.
+        orthogonal = 0
+        for places in (*combinations(range(20), 2), *combinations(range(9), 4)):
+            for signs in product((1, -1), repeat=len(places)):
+                if all(sum(x * u[d][j] for x, j in zip(signs, places, strict=True)) == 0 for d in chosen):
+                    assert sum(x * w[j] for x, j in zip(signs, places, strict=True)) == 0
+                    orthogonal += 1
+        assert orthogonal > 30
+        for g in (0, 3, 12):
+            rounded = both(f"sign_dual(destinations(P), 20, {seed}, {g})", *chosen)
+            assert all((x * 2**g).denominator == 1 and -Fraction(1, 2) < (x - y) * 2**g <= Fraction(1, 2)
+                       for x, y in zip(rounded, w, strict=True))
+    assert both("sign(self, 64, 2)") == tuple(-1 if pseudorandom(2, 3, j) < 2**63 else 1 for j in range(1, 65))
+
+
+def test_signs_that_depend_on_each_other_have_no_dual() -> None:
+    """Three vectors of two coordinates."""
+    with pytest.raises(Fault):
+        both("sign_dual(destinations(P), 2, 1)", 1, 2, 3)
+    builtins = {**VECTORS, "destinations": lambda scope, e: frozenset({1, 2, 3})}
+    with pytest.raises(evaluator.Fault):
+        evaluator.evaluate(E("sign_dual(destinations(P), 2, 1)"), evaluator.Scope({}, {}, builtins=builtins))
 
 
 def test_random_selectors() -> None:

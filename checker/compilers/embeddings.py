@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 from checker.compilers.build import SELF, call, cases, number, vector, within
 from checker.language import syntax as s
 from checker.language.diagnostics import spec_error
+from checker.semantics.packets import WORDS, chained
 
-CHOICES = ("best", "hadamard", "moment")
+CHOICES = ("best", "hadamard", "moment", "sign")
+SEEDS = 16  # that are tried for each number of coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A family of vectors u_i and duals w_S with <u_i, w_S> = `member` for i in S and at most `member` / 2 otherwise."""
+    """A family of vectors u_i and duals w_S with <u_i, w_S> = `member` for i in S and at most `member` / 2 otherwise.
+
+    With `digits` g the coordinates of the duals are multiples of 2^-g, and scores are off by up to coordinates * 2^-(g + 1).
+    """
 
     name: str
     coordinates: int
     member: int
+    seed: int | None = None
+    digits: int | None = None
 
     @property
     def floor(self) -> Fraction:
@@ -27,13 +35,18 @@ class Embedding:
 
     def query(self, machines: int) -> tuple[s.Case, ...]:
         """(u_self, 1) on the rows that are machines."""
-        return cases(vector(call(self.name, SELF, self.coordinates), 1), within(SELF, 1, machines))
+        own = call(self.name, SELF, self.coordinates, *self._numbers(self.seed))
+        return cases(vector(own, 1), within(SELF, 1, machines))
 
     def key(self, packets: str) -> tuple[s.Case, ...]:
         """(w_S, 0), S the machines that the row sends these packets to; (0, floor) at the start token."""
-        dual = call(f"{self.name}_dual", call("destinations", s.Name(packets)), self.coordinates)
+        numbers = self._numbers(self.seed, self.digits)
+        dual = call(f"{self.name}_dual", call("destinations", s.Name(packets)), self.coordinates, *numbers)
         start = vector(call("zeros", self.coordinates), number(self.floor))
         return cases(vector(dual, 0), s.Binary(">=", SELF, s.Number(1)), start)
+
+    def _numbers(self, *given: int | None) -> tuple[int, ...]:
+        return tuple(x for x in given if x is not None)
 
 
 def hadamard(machines: int) -> Embedding:
@@ -47,13 +60,35 @@ def moment(messages: int) -> Embedding:
     return Embedding("moment", 2 * messages + 1, 1)
 
 
+def sign(machines: int, messages: int, g: int | None = None) -> Embedding:
+    """Random signs (Prop. B.1): the fewest coordinates k for which some seed has |<u_i, u_j>| <= k / (3 Q - 1) for all i != j.
+
+    Q is the most members of a set. By this bound the duals of all sets are within reach: others score at most 1/2.
+    """
+    most = min(machines, messages)
+    rows = [[0] * machines for _ in range(SEEDS)]  # row of seed and machine: the signs up to k as bits
+    prefixes = [[chained(chained(0, seed), i) for i in range(1, machines + 1)] for seed in range(1, SEEDS + 1)]
+    k = 0
+    while True:
+        k += 1
+        for seed in range(SEEDS):
+            rows[seed] = [2 * x + (2 * chained(p, k) < WORDS) for x, p in zip(rows[seed], prefixes[seed], strict=True)]
+            if _coherent(rows[seed], k, 3 * most - 1):
+                return Embedding("sign", k, 1, seed + 1, g)
+
+
+def _coherent(rows: list[int], k: int, factor: int) -> bool:
+    """factor * |<u_i, u_j>| <= k for all pairs of rows of k signs, 1 bits for -1."""
+    return all(factor * abs(k - 2 * (a ^ b).bit_count()) <= k for a, b in combinations(rows, 2))
+
+
 def best(machines: int, messages: int) -> Embedding:
     """The one with fewer coordinates; hadamard, which has only -1, 0, 1 in its queries, if equal."""
     return min(hadamard(machines), moment(messages), key=lambda e: e.coordinates)
 
 
-def choose(choice: str, machines: int, messages: int) -> Embedding:
-    """An embedding by the name of the option `embedding`. Raises `SpecError` (OPTION)."""
+def choose(choice: str, machines: int, messages: int, g: int | None = None) -> Embedding:
+    """An embedding by the name of the option `embedding`; with g, all keys are multiples of 2^-g. Raises `SpecError` (OPTION)."""
     match choice:
         case "best":
             return best(machines, messages)
@@ -61,4 +96,6 @@ def choose(choice: str, machines: int, messages: int) -> Embedding:
             return hadamard(machines)
         case "moment":
             return moment(messages)
+        case "sign":
+            return sign(machines, messages, g)
     raise spec_error("OPTION", f"expected an embedding of {', '.join(CHOICES)}, found {choice}")

@@ -26,8 +26,11 @@ BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
     "hadamard": ((NUMBER, NUMBER), VECTOR),
     "moment_dual": ((SET, NUMBER), VECTOR),
     "hadamard_dual": ((SET, NUMBER), VECTOR),
+    "sign": ((NUMBER, NUMBER, NUMBER), VECTOR),
+    "sign_dual": ((SET, NUMBER, NUMBER, NUMBER), VECTOR),
     "permutation": ((ARRAY,), BOOLEAN),
 }
+OPTIONAL = {"sign_dual": 1}  # how many of the last arguments may be left out
 BY_NAME = ("only", "count", "packed", "destinations")
 SIZES = {
     "rounds": PROTOCOL,
@@ -39,7 +42,7 @@ SIZES = {
     "tokens": CIRCUIT,
     "precision": CIRCUIT,
 }
-OPTIONS = {"selector": ("best", "identity", "kautz_singleton", "paper"), "embedding": ("best", "hadamard", "moment")}
+OPTIONS = {"selector": ("best", "identity", "kautz_singleton", "paper"), "embedding": ("best", "hadamard", "moment", "sign")}
 SELECTORS = {"identity": 1, "kautz_singleton": 3, "random": 3}
 TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
 
@@ -230,6 +233,9 @@ class _Expressions:
             return NUMBER
         if e.function in BUILTINS:
             kinds, result = BUILTINS[e.function]
+            missing = len(kinds) - len(e.arguments)
+            if 0 < missing <= OPTIONAL.get(e.function, 0):
+                kinds = kinds[:-missing]
             if self._arity(e.function, len(kinds), len(e.arguments), e.span):
                 for a, kind in zip(e.arguments, kinds, strict=True):
                     self.want(a, kind, scope)

@@ -174,6 +174,10 @@ def _by_form(head: _Head) -> tuple[Margins, str, str]:
             return _orthogonal(head, k)
         case Form("moment_dual", k, ()):
             return _moments(head, k)
+        case Form("sign_dual", k, (seed,)):
+            return _signs(head, k, seed, Fraction(0))
+        case Form("sign_dual", k, (seed, g)) if g >= 0:
+            return _signs(head, k, seed, Fraction(k, 2 ** (g + 1)))
     raise NotProved(f"there is no certificate for {head.form.name}")
 
 
@@ -202,6 +206,28 @@ def _moments(head: _Head, k: int) -> tuple[Margins, str, str]:
     bounds = {i: Bounds(1, 1, Fraction(1, 2), head.floors[i], (i,), ()) for i in head.queries}
     detail = f"2 * {head.most} + 1 <= {k} coefficients: 1 - (1/2) prod (i - d)^2 is 1 at members and at most 1/2 elsewhere"
     return judged(bounds, "moment curve", f"{detail}; {members(bounds)}")
+
+
+def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str, str]:
+    """|<u_i, u_j>| <= c for all i != j, and (Q - 1) c < k: then the Gram matrix of any Q vectors is k on its diagonal and
+    invertible, with the inverse times 1 at most 1 / (k - (Q - 1) c) in each coordinate, so others score at most
+    Q c / (k - (Q - 1) c). Members score 1. Duals rounded to 2^-g are off by 2^-(g + 1) in each of k coordinates: `near`.
+    """
+    queries = {i: dense(x, k) for i, x in head.queries.items()}
+    for i, query in queries.items():
+        if query != list(pk.sign(i, k, seed)):
+            raise NotProved(f"query {i} is not sign({i}, {k}, {seed})")
+    largest: Number = 0
+    for i, product in products(queries, queries):
+        for d, x in product.items():
+            if d != i:
+                largest = max(largest, x, -x)
+    if (head.most - 1) * largest >= k:
+        raise NotProved(f"products of up to {largest} of {k} are too large for sets of {head.most}")
+    other = Fraction(head.most * largest) / (k - (head.most - 1) * largest) + near
+    bounds = {i: Bounds(1 - near, 1 + near, other, head.floors[i], attained=False) for i in queries}
+    detail = f"|<u_i, u_j>| <= {largest} of {k} for all i != j, {head.q}^2 products: the duals of all sets of {head.most} exist"
+    return judged(bounds, "coherence", f"{detail}; {members(bounds)}")
 
 
 # ---- every score ----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 Rows = dict[int, Vec]
+MAX_DIGITS = 4_096  # binary digits behind the point of a rounded dual
 
 
 @dataclass(slots=True)
@@ -178,6 +179,25 @@ def _family(make: Callable[..., tuple[Any, ...]]) -> Callable[[Scope, s.Call], V
     return build
 
 
+def _sign(scope: Scope, e: s.Call) -> Vec:
+    """sign(t, k, seed), sign_dual(S, k, seed) and sign_dual(S, k, seed, g)."""
+    first, *numbers = (evaluate(a, scope) for a in e.arguments)
+    length = _length(numbers[0], e)
+    naturals = numbers[1:] if e.function == "sign_dual" else [first, *numbers[1:]]
+    if v.symbolic(*naturals):
+        raise Unsupported(f"{e.function} of unknown numbers")
+    if not all(t.is_whole(x) and x >= 0 for x in naturals):
+        raise Fault(f"{e.function} of {', '.join(map(str, naturals))}: expected natural numbers", e.span)
+    if len(numbers) == 3 and numbers[2] > MAX_DIGITS:
+        raise Fault(f"{e.function} with {numbers[2]} digits: expected at most {MAX_DIGITS}", e.span)
+    try:
+        if e.function == "sign":
+            return _dense(pk.sign(int(first), length, int(numbers[1])))
+        return _dense(pk.sign_dual(first, length, *(int(x) for x in numbers[1:])))
+    except ValueError as error:
+        raise Fault(str(error), e.span) from None
+
+
 VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
     "zeros": _zeros,
     "unit": _unit,
@@ -185,6 +205,8 @@ VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
     "moment_dual": _family(pk.moment_dual),
     "hadamard": _family(pk.hadamard),
     "hadamard_dual": _family(pk.hadamard_dual),
+    "sign": _sign,
+    "sign_dual": _sign,
 }
 
 

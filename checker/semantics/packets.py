@@ -155,3 +155,38 @@ def hadamard(row: int, order: int) -> tuple[int, ...]:
 def hadamard_dual(places: frozenset[int], order: int) -> tuple[int, ...]:
     rows = [hadamard(d, order) for d in places]
     return tuple(sum(row[j] for row in rows) for j in range(order))
+
+
+@lru_cache(maxsize=10_000)
+def sign(place: int, length: int, seed: int) -> tuple[int, ...]:
+    prefix = chained(chained(0, seed), place)
+    return tuple(-1 if 2 * chained(prefix, j) < WORDS else 1 for j in range(1, length + 1))
+
+
+@lru_cache(maxsize=10_000)
+def sign_dual(places: frozenset[int], length: int, seed: int, g: int | None = None) -> tuple[Fraction | int, ...]:
+    """U (U^T U)^(-1) 1, the columns of U the signs of the places; with g, each coordinate rounded to a multiple of 2^-g."""
+    columns = [sign(d, length, seed) for d in sorted(places)]
+    gram = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in columns] for a in columns]
+    weights, of = solved(gram)
+    sums = [sum(w * u for w, u in zip(weights, at, strict=True)) for at in zip(*columns, strict=True)] or [0] * length
+    if g is None:
+        return tuple(Fraction(x, of) for x in sums)
+    return tuple(Fraction((2 ** (g + 1) * x + of) // (2 * of), 2**g) for x in sums)
+
+
+def solved(gram: list[list[int]]) -> tuple[list[int], int]:
+    """(x, d), d > 0, with gram (x / d) = (1, ..., 1), by fraction-free elimination; the matrix is U^T U of some U.
+
+    Raises `ValueError` if it is singular, as it is when a pivot is 0.
+    """
+    rows, n, before = [[*row, 1] for row in gram], len(gram), 1
+    for k in range(n):
+        pivot = rows[k][k]
+        if pivot == 0:
+            raise ValueError(f"the signs of {n} machines depend on each other: they have no dual")
+        for i in range(n):
+            if i != k:
+                rows[i] = [(pivot * x - rows[i][k] * y) // before for x, y in zip(rows[i], rows[k], strict=True)]
+        before = pivot
+    return [row[n] for row in rows], before

@@ -356,6 +356,9 @@ BUILTINS = {
     ("hadamard", 2),
     ("moment_dual", 2),
     ("hadamard_dual", 2),
+    ("sign", 3),
+    ("sign_dual", 3),
+    ("sign_dual", 4),
 }
 
 
@@ -389,11 +392,15 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
             return tuple([_normal(t**j) for j in range(natural(last, scope))])
         case "hadamard":
             return _hadamard(integer(first, scope), natural(last, scope), e.span)
-    members, k = evaluate(first, scope), natural(last, scope)
+        case "sign":
+            return tuple([_sign(natural(last, scope), natural(first, scope), j) for j in range(1, _size(e, scope) + 1)])
+    members, k = evaluate(first, scope), _size(e, scope)
     if not isinstance(members, frozenset):
         raise Fault(f"expected a set, found {_kind(members)}", first.span)
     if e.function == "moment_dual":
         return _moment_dual(members, k, e.span)
+    if e.function == "sign_dual":
+        return _sign_dual(members, k, [natural(a, scope) for a in e.arguments[2:]], e.span)
     rows = [_hadamard(d, k, e.span) for d in sorted(members)]
     return tuple([sum([row[j] for row in rows]) for j in range(k)])
 
@@ -419,6 +426,42 @@ def _hadamard(t: int, k: int, span: Span) -> tuple[int, ...]:
     if k.bit_count() != 1 or not 1 <= t <= k:
         raise Fault(f"hadamard({t}, {k}) has no value", span)
     return tuple([(-1) ** ((t - 1) & (j - 1)).bit_count() for j in range(1, k + 1)])
+
+
+def _size(e: s.Call, scope: Scope) -> int:
+    """The second argument: how many coordinates."""
+    k = natural(e.arguments[1], scope)
+    if k > MAX_ITEMS:
+        raise Fault(f"a vector of more than {MAX_ITEMS} coordinates", e.span)
+    return k
+
+
+def _sign(seed: int, t: int, j: int) -> int:
+    return -1 if pseudorandom(seed, t, j) < 2**63 else 1
+
+
+def _sign_dual(members: frozenset[int], k: int, numbers: list[int], span: Span) -> Vector:
+    """w = the sum of a_d u_d with <u_d, w> = 1 for every member d; with a second number g rounded to multiples of 2^-g."""
+    seed, *digits = numbers
+    places = sorted(members)
+    u = [[_sign(seed, d, j) for j in range(1, k + 1)] for d in places]
+    equations = [[Fraction(sum([x * y for x, y in zip(a, b, strict=True)])) for b in u] + [Fraction(1)] for a in u]
+    for column in range(len(places)):
+        pivot = next((r for r in range(column, len(places)) if equations[r][column] != 0), None)
+        if pivot is None:
+            raise Fault(f"sign_dual of {places} has no value: the vectors are not independent", span)
+        equations[column], equations[pivot] = equations[pivot], equations[column]
+        equations[column] = [x / equations[column][column] for x in equations[column]]
+        for r in range(len(places)):
+            if r != column:
+                factor = equations[r][column]
+                equations[r] = [x - factor * y for x, y in zip(equations[r], equations[column], strict=True)]
+    w = [sum([equations[d][-1] * u[d][j] for d in range(len(places))], Fraction(0)) for j in range(k)]
+    if not digits:
+        return tuple([_normal(x) for x in w])
+    if digits[0] > 4096:
+        raise Fault(f"sign_dual with {digits[0]} digits: expected at most 4096", span)
+    return tuple([_normal(Fraction(nearest(x * 2 ** digits[0]), 2 ** digits[0])) for x in w])
 
 
 def _moment_dual(members: frozenset[int], k: int, span: Span) -> Vector:
