@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction as F
+from functools import reduce
 from pathlib import Path
+from random import Random
 
 import pytest
 from helpers import judgements, proof
 from helpers import verdict as verdict_of
 
-from checker.elaboration.library import load_text
-from checker.elaboration.theorem_to_claims import claims
+from checker.elaboration.library import load, load_text
+from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel import algebra
 from checker.kernel.judgements import ForReals, Judgement, digest
 from checker.kernel.proofs import Outcome
@@ -20,6 +23,7 @@ from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
 from checker.language.parser import parse
+from checker.language.resources import data_folder
 from checker.proving.checking import check_files
 from checker.proving.falsifier import search_points
 from checker.reporting import json_report
@@ -170,6 +174,51 @@ def test_points_alone_refute_and_never_prove() -> None:
     found = search_points(judgement("x * y <= 1 for all real x, y where max(x, y) <= 1 and min(x, y) >= 0"), 500, 5.0)
     assert found.witness is None and found.tried > 10 and not found.complete
     assert search_points(judgement("x == x for all real x where x != x"), 100, 5.0).tried == 0
+
+
+# ---- Lemma A.2 --------------------------------------------------------------------------------------
+
+LEMMA = [c for c in claims(load(data_folder("proofs") / "lemma_A_2.lks")) if isinstance(c.judgements[0], ForReals)]
+NOT_NEEDED = {("one_more_part", "k >= 1"), ("all_parts", "k >= 1")}  # the quotients by k in the assumption say that it is not 0
+
+
+def conjuncts(e: s.Expr | None) -> list[s.Expr]:
+    if isinstance(e, s.Binary) and e.operator == "and":
+        return [*conjuncts(e.left), *conjuncts(e.right)]
+    return [] if e is None else [e]
+
+
+@pytest.mark.parametrize("claim", [c for c in LEMMA if c.expected == "proved"], ids=lambda c: c.name)
+def test_lemma_A_2_needs_each_of_its_assumptions(claim: ClaimAt) -> None:
+    j = claim.judgements[0]
+    assert isinstance(j, ForReals) and verdict_of(j).verdict == "PROVED"
+    parts = conjuncts(j.assumption)
+    for left_out in parts:
+        kept = [e for e in parts if e is not left_out]
+        weaker = replace(j, assumption=reduce(lambda a, b: s.Binary("and", a, b), kept) if kept else None)
+        needed = (claim.name, printer.expression(left_out)) not in NOT_NEEDED
+        assert verdict_of(weaker).verdict == ("REFUTED" if needed else "PROVED"), printer.expression(left_out)
+
+
+@pytest.mark.parametrize("claim", [c for c in LEMMA if c.expected == "refuted"], ids=lambda c: c.name)
+def test_too_good_bounds_of_lemma_A_2_are_refuted(claim: ClaimAt) -> None:
+    assert verdict_of(claim.judgements[0]).verdict == "REFUTED"
+
+
+def test_lemma_A_2_at_random_rows() -> None:
+    """The claim `lemma`, on sums over rows that are computed here."""
+    random = Random(1)
+    (lemma,) = [c.judgements[0] for c in LEMMA if c.name == "lemma"]
+    assert isinstance(lemma, ForReals)
+    for _ in range(200):
+        eta, b = F(random.randint(0, 8), 8), F(random.randint(1, 5))
+        tops = [F(random.randint(-20, 20), 20) * b for _ in range(random.randint(1, 4))]
+        rest = [(F(random.randint(0, 8), 8) * eta, F(random.randint(-20, 20), 20) * b) for _ in range(random.randint(0, 6))]
+        point = {"k": F(len(tops)), "A": sum(tops) / len(tops), "R": sum((w for w, _ in rest), F(0)), "B": b, "eta": eta,
+                 "S": sum((w * x for w, x in rest), F(0)), "N": F(len(rest))}
+        soft = (sum(tops) + point["S"]) / (len(tops) + point["R"])
+        assert abs(soft - point["A"]) <= 2 * b * len(rest) * eta
+        assert algebra.assumption_holds(lemma, point) and algebra.wrong_at(lemma, point) is None
 
 
 # ---- text -----------------------------------------------------------------------------------------
