@@ -15,10 +15,10 @@ from helpers import circuit, compiled_text, library, protocol, replaced
 from checker.compilers import embeddings, selectors
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.judgements import Margins, Propagates, Selects
-from checker.kernel.layer_rules import routing_head
 from checker.kernel.margins import Confused, margins, propagates
 from checker.kernel.proofs import NotProved
 from checker.kernel.replay.circuit import replay_score, selector_columns
+from checker.kernel.routing_rules import routing_head
 from checker.language import syntax as s
 from checker.models.circuit import Circuit, Selector
 
@@ -169,7 +169,7 @@ def propagation(instance: tuple[str, int], embedding: str, *edits: tuple[str, st
     for old, new in edits:
         text = replaced(text, old, new, text.count(old))
     c = circuit(text)
-    return routing_head(c, c.layers[1], c.packets[0]).circuit
+    return routing_head(c, 1, c.packets[0]).circuit
 
 
 def scores(c: Circuit) -> dict[int, tuple[Fraction, Fraction, Fraction, Fraction]]:
@@ -401,4 +401,4 @@ def test_a_query_undefined_on_any_row_is_refused() -> None:
     text = replaced(compiled_text(p), "(hadamard(self, 2), 1) when self in 1..2", "(hadamard(self, 2), 1) when self in 1..3")
     c = circuit(text)
     with pytest.raises(NotProved):
-        margins(routing_head(c, c.layers[1], c.packets[0]).circuit)
+        margins(routing_head(c, 1, c.packets[0]).circuit)

@@ -91,8 +91,8 @@ cases = tuples(st.builds(s.Case, small, st.none() | small), 1, 3)
 locals_ = st.builds(s.LocalDeclaration, small, small, tuples(reads), body)
 layers = st.builds(s.LayerDeclaration, names, each, st.none() | locals_,
                    tuples(st.builds(s.HeadDeclaration, names, cases, cases, cases)))
-circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets,
-                     st.one_of(*(settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3))),
+numbers = [settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3)]
+circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets, st.one_of(*numbers),
                      st.booleans(), arrays, readable, tuples(small), messages, tuples(packets, most=1), tuples(layers))
 functions = st.builds(s.FunctionDefinition, names, tuples(names), expressions)
 rungs = st.just("") | names

@@ -14,7 +14,7 @@ import pytest
 from helpers import circuit, compiled_text, proof, protocol, replaced, verdict
 
 from checker.kernel.judgements import Delivers
-from checker.kernel.layer_rules import routing_head
+from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models.circuit import Selector
 from checker.proving.falsifier import Routing, deliver
@@ -34,7 +34,7 @@ def text_of(machines: int, messages: int, selector: str = "identity", embedding:
 
 def head(text: str) -> Delivers:
     c = circuit(text)
-    return routing_head(c, c.layers[1], c.packets[0])
+    return routing_head(c, 1, c.packets[0])
 
 
 def routings(machines: int, messages: int) -> Iterator[Routing]:

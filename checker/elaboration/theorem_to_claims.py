@@ -10,14 +10,14 @@ from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
 from checker.elaboration.library import Loaded
-from checker.kernel.certificates import mentions
 from checker.kernel.judgements import Computes, Counts, Delivers, Fits, ForReals, Judgement, Simulates
-from checker.kernel.layer_rules import routing_head
 from checker.kernel.proofs import NotProved
+from checker.kernel.routing_rules import routing_head
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
 from checker.language.parser import parse
+from checker.language.syntax import mentions
 from checker.models import printing
 from checker.models.circuit import RUNGS, Circuit
 from checker.models.protocol import Protocol
@@ -262,11 +262,11 @@ def _original(p: Protocol, original: Models | None, instance: dict[str, int], sp
 
 def _delivers(c: Circuit) -> tuple[tuple[Judgement, ...], None, str]:
     found: dict[Delivers, None] = {}
-    for layer in c.layers:
+    for number, layer in enumerate(c.layers):
         for p in c.packets:
             if any(mentions(h.value, "packed") and mentions(h.value, p.name) for h in layer.heads):
                 try:
-                    found[routing_head(c, layer, p)] = None
+                    found[routing_head(c, number, p)] = None
                 except NotProved as reason:
                     raise spec_error("TYPE", str(reason), c.layers[0].heads[0].value[0].span) from None
     return tuple(found), None, "" if found else "the circuit has no routing layer"

@@ -7,7 +7,6 @@ from heapq import nlargest
 
 from checker.kernel.judgements import Selects
 from checker.kernel.proofs import NotProved, Proved, conclude
-from checker.language import syntax as s
 from checker.models.circuit import Selector
 from checker.semantics.packets import selector_row
 
@@ -120,15 +119,3 @@ def _columns(row: int) -> Iterator[int]:
     while row:
         yield (row & -row).bit_length() - 1
         row &= row - 1
-
-
-def mentions(node: object, *names: str) -> bool:
-    """Does a name occur in the tree, as a name, an array or a function?"""
-    if isinstance(node, (s.Name, s.Index, s.Call)):
-        own = node.name if isinstance(node, s.Name) else node.array if isinstance(node, s.Index) else node.function
-        if own in names:
-            return True
-    if isinstance(node, tuple):
-        return any(mentions(x, *names) for x in node)
-    fields = getattr(node, "__dataclass_fields__", None)
-    return fields is not None and any(mentions(getattr(node, f), *names) for f in fields if f != "span")

@@ -10,6 +10,7 @@ from checker.language import syntax as s
 from checker.language.printer import expression
 from checker.models.circuit import Circuit, Selector
 from checker.models.protocol import Protocol
+from checker.semantics.precision import Margins
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,6 @@ class Selects:
 
 
 @dataclass(frozen=True, slots=True)
-class Margins:
-    """By how much the scores of a head tell rows apart, in units of the scores (Prop. B.1).
-
-    For every machine i there is a number top_i with: |score(i, S) - top_i| <= near for every set S of destinations with i in it;
-    top_i - near - score(i, r) >= rest for every row r that is no machine (start token, blanks);
-    top_i - near - score(i, S) >= other and max_r score(i, r) - score(i, S) >= empty for every S without i.
-    """
-
-    near: Fraction
-    rest: Fraction
-    other: Fraction
-    empty: Fraction
-
-    def __str__(self) -> str:
-        return f"near {self.near}, rest {self.rest}, other {self.other}, empty {self.empty}"
-
-
-@dataclass(frozen=True, slots=True)
 class Propagates:
     """The scores of the queries of machines 1..q with every set of at most `messages` destinations have these margins, or
     better ones, in whatever row the key of the set is (Prop. B.1): with near = 0 and the others positive, a machine attends
@@ -88,9 +71,11 @@ class Propagates:
 
 @dataclass(frozen=True, slots=True)
 class Delivers:
-    """For every valid routing, reading the packets after the head gives each machine exactly what was sent to it (Lemma 3.2)."""
+    """For every valid routing, reading the packets after the head gives each machine exactly what was sent to it (Lemma 3.2),
+    even if up to `noise` is added to every coordinate of the head's output."""
 
     circuit: Circuit
+    noise: Fraction = Fraction(0)
 
     def __str__(self) -> str:
         p, c = self.circuit.packets[0], self.circuit
@@ -106,6 +91,7 @@ class LayerStep:
 
     Layer 0 brings every machine its input words. Layer r = 1..R-1: from every residual stream whose rows 1..q read as
     MachineIn^(r), the rows read as MachineIn^(r+1) afterwards. Layer R: the rows of the output tokens hold the output.
+    "Every stream" is every one within the bounds of `semantics/precision.py`, and they hold again behind the layer.
     """
 
     circuit: Circuit

@@ -1,16 +1,18 @@
-"""Rules about circuits: the routing lemma, one step a layer, and the composition of the steps (Theorem 3.1)."""
+"""Rules about circuits: one step a layer, from any stream that reads as it should, and the composition of the steps
+(Theorem 3.1)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
 
-from checker.kernel.certificates import mentions
-from checker.kernel.judgements import Computes, Delivers, Fits, LayerStep, Propagates, Selects, Simulates
+from checker.kernel.judgements import Computes, Fits, LayerStep, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.routing_rules import routing_head
 from checker.kernel.solver import Tally, prove
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Head, Layer, Packets
+from checker.language.syntax import mentions
+from checker.models.circuit import Circuit, Head, Layer
 from checker.models.protocol import Protocol, held, words_of
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
@@ -19,96 +21,9 @@ from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
 from checker.semantics.machines import Effect, run_local
+from checker.semantics.precision import ZERO, disturbance, fixed_spread, numbers_of, opaque, reaches, shown
 from checker.semantics.terms import Term
 from checker.semantics.values import Unsupported
-
-# ---- the routing lemma ----------------------------------------------------------------------
-
-
-def _exact(c: Circuit) -> None:
-    if c.rung != "exact":
-        raise NotProved(f"no rule yet for the rung {c.rung}")
-
-
-def routing_head(c: Circuit, layer: Layer, packets: Packets) -> Delivers:
-    """The judgement about the one head of a layer that carries these packets, stripped of all that does not matter to it."""
-    heads = [h for h in layer.heads if mentions(h, "packed") and mentions(h, packets.name)]
-    if len(heads) != 1:
-        raise NotProved(f"layer {layer.name}: expected one head that carries {packets.name}, found {len(heads)}")
-    stripped = replace(
-        c,
-        name="",
-        requires=(),
-        inputs=(),
-        readouts=(),
-        outputs=c.outputs,
-        packets=(packets,),
-        messages=tuple(m for m in c.messages if m.tag in packets.tags),
-        layers=(Layer("", None, (replace(heads[0], name=""),)),),
-    )
-    return Delivers(stripped)
-
-
-def selector_of(j: Delivers) -> Selects:
-    """At most b senders to a machine, each with at most b messages: b^2 rows of the matrix meet."""
-    p = j.circuit.packets[0]
-    return Selects(p.selector, pk.selector_rows(p), p.messages**2)
-
-
-def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
-    """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is
-    (number of writers) / c. By the selector property each message to it has a packet with one writer, so the least nonzero
-    one is 1/c, above h. Packets with one writer are the clean ones: times c they are the message as it was written. Those
-    for somebody else are dropped."""
-    c, p = j.circuit, j.circuit.packets[0]
-    _exact(c)
-    scores = propagation.judgement
-    if selector.judgement != selector_of(j) or not isinstance(scores, Propagates) or scores.circuit != c:
-        raise NotProved("the rule needs the selector and the propagation of this very head")
-    m = scores.margins
-    if m.near != 0 or min(m.rest, m.other, m.empty) <= 0:
-        raise NotProved(f"hardmax needs equal scores of all members and positive margins, found {m}")
-    if not 0 <= p.heard < Fraction(1, p.messages):
-        raise NotProved(f"heard {p.heard}: expected at least 0 and less than 1/{p.messages}, or a lone message is not heard")
-    head = c.layers[0].heads[0]
-    packed = s.Call("packed", (s.Name(p.name),))
-    for i in c.rows:
-        case = _case(c, head.value, i)
-        machine = 1 <= i <= p.machines
-        if machine and (case is None or case.value != packed):
-            raise NotProved(f"the value of row {i} is not packed({p.name})")
-        if not machine and case is not None and case.value != packed and not _is_zero(c, case, i):
-            raise NotProved(f"the value of row {i}, which sends nothing, is not zero")
-    return conclude(
-        j,
-        "routing lemma (Lemma 3.2)",
-        f"{p.messages}^2 rows of the selector meet; heard above {p.heard} < 1/{p.messages}",
-        selector,
-        propagation,
-    )
-
-
-def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
-    scope = sem.row_scope(c, i, opaque(c, i))
-    for case in cases:
-        if case.condition is None:
-            return case
-        if mentions(case.condition, "row", "packed", "destinations", *(a.name for a in c.outputs)):
-            raise NotProved("a case that depends on data")
-        if evaluate(case.condition, scope):
-            return case
-    return None
-
-
-def _is_zero(c: Circuit, case: s.Case, i: int) -> bool:
-    value = sem.select((s.Case(case.value, None),), sem.row_scope(c, i, opaque(c, i)), c.width)
-    return not value.entries and not value.rows
-
-
-def opaque(c: Circuit, i: int) -> sem.RowState:
-    """Row i of an arbitrary residual stream."""
-    return sem.RowState(Vec({}, c.width, {i: Fraction(1)}))
-
 
 # ---- one layer ------------------------------------------------------------------------------
 
@@ -127,25 +42,27 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
 
 def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     c, p, last = j.circuit, j.protocol, len(j.protocol.rounds) + 1
-    _exact(c)
     if len(c.layers) != last + 1:
         raise NotProved(f"expected {last + 1} layers for {last} local functions, found {len(c.layers)}")
     _same_interface(c, p)
+    _representable(c, j.layer)
     if j.layer == 0:
-        _dealt(c, p)
-        return conclude(j, "fixed attention pattern (Lemma B.4)", "every machine reads its input words off its row", fits)
+        off = _dealt(c, p)
+        return conclude(j, "fixed attention pattern (Lemma B.4)", f"every machine reads its input words off its row{off}", fits)
     layer = c.layers[j.layer]
     _same_reads(c, p, layer, first=j.layer == 1)
     how = _same_local(c, p, layer, j.layer)
     if j.layer == last:
-        _collected(c, p, layer)
-        return conclude(j, "fixed attention pattern (Lemma B.6)", f"{how}; the rows of the output tokens hold the output", fits)
+        off = _collected(c, p, j.layer)
+        return conclude(
+            j, "fixed attention pattern (Lemma B.6)", f"{how}; the rows of the output tokens hold the output{off}", fits
+        )
     _capacity(c, p)
     for packets in c.packets:
-        if not any(x.judgement == routing_head(c, layer, packets) for x in routed):
+        if not any(x.judgement == routing_head(c, j.layer, packets) for x in routed):
             raise NotProved(f"the rule needs the routing lemma for {packets.name}")
-    _cleared(c, p, layer)
-    return conclude(j, "one round (Lemma 3.2 and clearing)", f"{how}; the old row is cleared", fits, *routed)
+    cleared = _cleared(c, p, j.layer)
+    return conclude(j, "one round (Lemma 3.2 and clearing)", f"{how}; {cleared}", fits, *routed)
 
 
 def _same_interface(c: Circuit, p: Protocol) -> None:
@@ -161,17 +78,36 @@ def _same_interface(c: Circuit, p: Protocol) -> None:
         raise NotProved("a token for each machine is needed")
 
 
-def _dealt(c: Circuit, p: Protocol) -> None:
-    """Layer 1, computed over unknown inputs: machine i finds exactly the words that lie on it."""
+def _error(c: Circuit, number: int, rows: range) -> Fraction:
+    """How far these rows are from what hardmax without rounding would make of the layer's heads."""
+    if c.rung == "exact":
+        return ZERO
+    before = reaches(c)[number]
+    everywhere = range(1, c.width + 1)
+    return sum((disturbance(c, h, before, fixed_spread(c, h, rows), everywhere) for h in c.layers[number].heads), ZERO)
+
+
+def _off(error: Fraction) -> str:
+    return f"; a coordinate is off by at most {shown(error)}" if error else ""
+
+
+def _noisy(row: Vec, i: int, error: Fraction) -> Vec:
+    return replace(row, noise=(i, error)) if error else row
+
+
+def _dealt(c: Circuit, p: Protocol) -> str:
+    """Layer 1, computed over unknown inputs: machine i finds exactly the words that lie on it, however heads round."""
     inputs = ps.symbols(p)
     if c.layers[0].local is not None:
         raise NotProved("a local block in the first layer")
-    rows = sem.apply_layer(c, c.layers[0], sem.initial(c, inputs))
+    error = _error(c, 0, range(1, p.machines + 1))
+    exact = c.at("exact")
+    rows = sem.apply_layer(exact, exact.layers[0], sem.initial(exact, inputs))
     layer = c.layers[1]
     if layer.local is None:
         raise NotProved(f"layer {layer.name} has no local block")
     for i in range(1, p.machines + 1):
-        found = sem.inputs_read(c, layer, i, rows[i])
+        found = sem.inputs_read(c, layer, i, _noisy(rows[i], i, error))
         for a in p.inputs:
             words = found.get(a.name, {})
             place = held(p.inputs, a.name, i, p.memory)
@@ -181,6 +117,7 @@ def _dealt(c: Circuit, p: Protocol) -> None:
                 expected = t.read(inputs[a.name], k)
                 if v.subtract(words[k], expected) != 0:
                     raise NotProved(f"row {i} reads {t.show(words[k])} for {a.name}[{k}]")
+    return _off(error)
 
 
 def _same_reads(c: Circuit, p: Protocol, layer: Layer, first: bool) -> None:
@@ -260,24 +197,25 @@ def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) 
             raise NotProved(f"the scores of head {h.name} depend on data")
         if mentions(h, "packed", "destinations"):
             raise NotProved(f"head {h.name} depends on messages, and no routing lemma covers it")
-        out = sem.attend(c, h, states)
+        out = sem.attend(c.at("exact"), h, states)
         total = {i: row.plus(out[i]) for i, row in total.items()}
     return total
 
 
-def _cleared(c: Circuit, p: Protocol, layer: Layer) -> None:
-    """All other heads together take away the old row of every machine, coordinate by coordinate."""
+def _cleared(c: Circuit, p: Protocol, number: int) -> str:
+    """All other heads together take away the old row of every machine, or there was nothing where the packets go."""
+    layer = c.layers[number]
     others = [h for h in layer.heads if not mentions(h, "packed")]
     rows = _static_sum(c, others, {i: opaque(c, i) for i in c.rows})
     if len(layer.heads) - len(others) != len(c.packets):
         raise NotProved(f"layer {layer.name} has a head that carries packets twice")
-    for i in range(1, p.machines + 1):
-        if rows[i].rows or rows[i].entries:
-            raise NotProved(f"layer {layer.name} leaves something of the old stream in row {i}")
+    if all(not rows[i].rows and not rows[i].entries for i in range(1, p.machines + 1)):
+        return "the old row is cleared"
+    raise NotProved(f"layer {layer.name} leaves something of the old stream in a row")
 
 
-def _collected(c: Circuit, p: Protocol, layer: Layer) -> None:
-    """The last layer over unknown output words: the token of word w reads out that word."""
+def _collected(c: Circuit, p: Protocol, number: int) -> str:
+    """The last layer over unknown output words: the token of word w reads out that word, however heads round."""
     states = {i: opaque(c, i) for i in c.rows}
     unknown: dict[tuple[str, int], Term] = {}
     for i in range(1, p.machines + 1):
@@ -285,12 +223,34 @@ def _collected(c: Circuit, p: Protocol, layer: Layer) -> None:
             for k in held(p.outputs, a.name, i, p.memory):
                 unknown[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)
                 states[i].assigned[a.name, k] = unknown[a.name, k]
-    rows = _static_sum(c, list(layer.heads), states)
+    rows = _static_sum(c, list(c.layers[number].heads), states)
+    words = words_of(c.outputs)
+    error = _error(c, number, range(1, len(words) + 1))
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
-    for w, key in enumerate(words_of(c.outputs), 1):
-        found = evaluate(readouts[key[0]], Scope({"self": w, "row": rows[w]}, sem.functions_of(c)))
+    for w, key in enumerate(words, 1):
+        row = _noisy(rows[w], w, error)
+        found = evaluate(readouts[key[0]], Scope({"self": w, "row": row}, sem.functions_of(c)))
         if v.subtract(found, unknown[key]) != 0:
             raise NotProved(f"token {w} reads out {t.show(found)}, not {key[0]}[{key[1]}]")
+    return _off(error)
+
+
+def _representable(c: Circuit, number: int) -> None:
+    """Def. A.1: every entry of the queries (times the scale), keys and values and of the stream is a multiple of 2^-f and
+    smaller than 2^i."""
+    if c.fraction is None or c.integer is None:
+        return
+    layer, bounds = c.layers[number], reaches(c)
+    limit = 2**c.integer
+    for what, size in (("before", bounds[number].size), ("behind", bounds[number + 1].size)):
+        if not size < limit:
+            raise NotProved(f"the stream {what} layer {layer.name} may reach {shown(size)}: {c.integer} integer bits hold less")
+    for h in layer.heads:
+        for name, size, grain in numbers_of(c, h, bounds[number].size):
+            if not size < limit:
+                raise NotProved(f"a {name} of head {h.name} may reach {shown(size)}: {c.integer} integer bits hold less")
+            if grain > c.fraction:
+                raise NotProved(f"a {name} of head {h.name} needs {grain} fraction bits, there are {c.fraction}")
 
 
 # ---- composition ----------------------------------------------------------------------------

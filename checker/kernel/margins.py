@@ -14,15 +14,16 @@ from itertools import combinations
 from math import comb
 from operator import mul
 
-from checker.kernel.certificates import mentions
-from checker.kernel.judgements import Margins, Propagates
+from checker.kernel.judgements import Propagates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.language import syntax as s
+from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec, evaluate
 from checker.semantics.machines import Sent
+from checker.semantics.precision import Margins
 from checker.semantics.values import Unsupported
 
 SCORES = 3_000_000

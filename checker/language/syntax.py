@@ -481,3 +481,15 @@ Item = Use | FunctionDefinition | ProtocolDefinition | CircuitDefinition | Theor
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     items: tuple[Item, ...]
+
+
+def mentions(node: object, *names: str) -> bool:
+    """Does a name occur in the tree, as a name, an array or a function?"""
+    if isinstance(node, (Name, Index, Call)):
+        own = node.name if isinstance(node, Name) else node.array if isinstance(node, Index) else node.function
+        if own in names:
+            return True
+    if isinstance(node, tuple):
+        return any(mentions(x, *names) for x in node)
+    fields = getattr(node, "__dataclass_fields__", None)
+    return fields is not None and any(mentions(getattr(node, f), *names) for f in fields if f != "span")

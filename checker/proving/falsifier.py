@@ -13,11 +13,11 @@ from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.enumeration import every_input, input_count, violated
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
-from checker.kernel.layer_rules import selector_of
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
 from checker.kernel.replay.expressions import Message, satisfies
+from checker.kernel.routing_rules import selector_of
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import random_inputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from checker.kernel.algebra import for_reals
-from checker.kernel.certificates import mentions, selects
+from checker.kernel.certificates import selects
 from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
     Computes,
@@ -22,17 +22,12 @@ from checker.kernel.judgements import (
     Simulates,
     digest,
 )
-from checker.kernel.layer_rules import (
-    computes_by_simulation,
-    delivers,
-    layer_step,
-    routing_head,
-    selector_of,
-    simulates,
-)
+from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
 from checker.kernel.margins import margins, propagates
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
+from checker.kernel.routing_rules import delivers, routing_head, selector_of
+from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 
@@ -87,7 +82,7 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
         case LayerStep(c, p, k):
             premises = [obligation(Fits(p), f"{name}/fits")]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):
-                premises += [obligation(routing_head(c, c.layers[k], x), f"{name}/{x.name}") for x in c.packets]
+                premises += [obligation(routing_head(c, k, x), f"{name}/{x.name}") for x in c.packets]
         case Simulates(c, p):
             premises = [obligation(Fits(p), f"{name}/fits")]
             premises += [obligation(LayerStep(c, p, k), f"{name}/layer {k + 1}") for k in range(len(p.rounds) + 2)]

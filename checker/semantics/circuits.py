@@ -226,7 +226,7 @@ def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
 
 
 def dot(query: Vec, key: Vec) -> Value:
-    if query.rows or key.rows:
+    if query.rows or key.rows or query.noise or key.noise:
         raise Unsupported("scores that depend on data")
     total: Value = 0
     small, large = (query, key) if len(query.entries) <= len(key.entries) else (key, query)

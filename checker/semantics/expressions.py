@@ -77,13 +77,19 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Vec:
-    """A vector: sparse entries (1-based) and its length; `rows` are multiples of unknown rows X_j (for cuts)."""
+    """A vector: sparse entries (1-based) and its length; `rows` are multiples of unknown rows X_j (for cuts).
+
+    `noise` = (row, size): every coordinate is off by up to `size`; such a vector can only be read coordinate by coordinate.
+    """
 
     entries: dict[int, Value]
     length: int
     rows: dict[int, Fraction] = field(default_factory=dict)
+    noise: tuple[int, Fraction] | None = None
 
     def plus(self, other: Vec) -> Vec:
+        if self.noise or other.noise:
+            raise Unsupported("a sum of vectors that are off")
         entries, rows = dict(self.entries), dict(self.rows)
         for k, x in other.entries.items():
             total = v.add(entries[k], x) if k in entries else x
@@ -100,6 +106,8 @@ class Vec:
     def times(self, factor: Fraction | int) -> Vec:
         if factor == 1:
             return self
+        if self.noise:
+            raise Unsupported("a multiple of a vector that is off")
         entries = {k: v.scale(factor, x) for k, x in self.entries.items()}
         return Vec(entries, self.length, {j: c * factor for j, c in self.rows.items()})
 
@@ -209,6 +217,9 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
         result: Value = array.entries.get(int(index), 0)
         for j, c in array.rows.items():
             result = v.add(result, v.scale(c, t.coordinate(j, int(index))))
+        if array.noise:
+            row, size = array.noise
+            result = v.add(result, t.error(row, int(index), size))
         return result
     if not isinstance(array, View):
         raise Fault(f"{e.array} is not an array here", e.span)
@@ -351,7 +362,7 @@ def join(parts: list[Meaning], span: Span = NOWHERE) -> Vec:
     length = 0
     for part in parts:
         if isinstance(part, Vec):
-            if part.rows:
+            if part.rows or part.noise:
                 raise Unsupported("a vector of an unknown row")
             entries.update({length + k: x for k, x in part.entries.items()})
             length += part.length

@@ -104,10 +104,15 @@ def of_reals(value: Value) -> bool:
         node = stack.pop()
         if isinstance(node, Term) and node not in seen:
             seen.add(node)
-            if node.op in ("var", "coordinate", "read", "table"):
+            if node.op in ("var", "coordinate", "error", "read", "table"):
                 return False
             stack.extend(a for a in node.args if isinstance(a, Term))
     return True
+
+
+def error(row: int, place: int, size: Fraction) -> Term:
+    """How far a coordinate of a row is off: any real number of absolute value at most `size`."""
+    return _STORE.make("error", (row, place, size), -size, size)
 
 
 def boolean(op: str, *args: Value) -> Term:
@@ -185,6 +190,8 @@ def show(value: Value, depth: int = 6) -> str:
         return str(value.args[0])
     if value.op == "coordinate":
         return f"X[{value.args[0]},{value.args[1]}]"
+    if value.op == "error":
+        return f"e[{value.args[0]},{value.args[1]}]"
     if value.op == "read":
         return f"{value.args[0].name}[{show(value.args[1], depth - 1)}]"
     if value.op == "lin":

@@ -118,14 +118,20 @@ def power(a: Value, b: Value) -> Value:
 
 
 def floor(a: Value) -> Value:
-    """Whole multiples of whole numbers come out unchanged: only the rest is rounded."""
+    """Whole multiples of whole numbers come out unchanged: only the rest is rounded.
+
+    A rest that may be a fraction is rounded if it lies between two neighbouring whole numbers for certain.
+    """
     if not isinstance(a, Term):
         return _floor(a)
     constant, parts = t.split(a)
+    certain = t.combine(0, [(term, k) for term, k in parts.items() if term.whole and t.is_whole(k)])
+    rest = subtract(a, certain)
+    low, high = t.bounds(rest)
+    if low is not None and high is not None and _floor(low) == _floor(high):
+        return add(certain, _floor(low))
     if not all(term.whole for term in parts):
         raise Unsupported("rounding of a number that may be a fraction in an unknown way")
-    certain = t.combine(0, [(term, k) for term, k in parts.items() if t.is_whole(k)])
-    rest = subtract(a, certain)
     if not isinstance(rest, Term):
         return add(certain, _floor(rest))
     common = lcm(*(Fraction(k).denominator for k in (constant, *parts.values())))

@@ -1,0 +1,131 @@
+"""The routing lemma (Lemma 3.2) for a head with its queries, keys, packets and decoder, on every rung."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from checker.kernel.judgements import Delivers, Propagates, Selects
+from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.language import syntax as s
+from checker.language.syntax import mentions
+from checker.models.circuit import Circuit, Packets
+from checker.semantics import circuits as sem
+from checker.semantics import packets as pk
+from checker.semantics.expressions import evaluate
+from checker.semantics.precision import (
+    ZERO,
+    block_of,
+    clears,
+    disturbance,
+    fixed_spread,
+    largest_field,
+    opaque,
+    reaches,
+    readers,
+    routed_spread,
+    shown,
+    undecoded,
+    unit,
+)
+from checker.semantics.values import Unsupported
+
+
+def routing_head(c: Circuit, number: int, packets: Packets) -> Delivers:
+    """The judgement about the one head of a layer (0-based) that carries these packets, stripped of all that does not matter
+    to it. The rest of the layer is in its `noise`."""
+    layer = c.layers[number]
+    heads = [h for h in layer.heads if mentions(h, "packed") and mentions(h, packets.name)]
+    if len(heads) != 1:
+        raise NotProved(f"layer {layer.name}: expected one head that carries {packets.name}, found {len(heads)}")
+    stripped = replace(
+        c,
+        name="",
+        requires=(),
+        inputs=(),
+        readouts=(),
+        outputs=c.outputs,
+        packets=(packets,),
+        messages=tuple(m for m in c.messages if m.tag in packets.tags),
+        layers=(replace(layer, name="", local=None, heads=(replace(heads[0], name=""),)),),
+    )
+    return Delivers(stripped, noise(c, number, packets))
+
+
+def noise(c: Circuit, number: int, p: Packets) -> Fraction:
+    """How far the other heads of a layer, and what was in the stream before, may move the coordinates of a block of packets.
+
+    Heads that write nothing there only round. That the old row is taken away, or that there was none, is for the layer's rule.
+    """
+    if c.rung == "exact":
+        return ZERO
+    layer, block = c.layers[number], block_of(c, p)
+    try:
+        before = reaches(c)[number]
+        total = before.blank if before.written.isdisjoint(block) and not clears(c, layer, before) else ZERO
+        for h in layer.heads:
+            if not mentions(h.value, "packed"):
+                total += disturbance(c, h, before, fixed_spread(c, h, readers(c)), block)
+            elif not mentions(h, p.name):
+                total += unit(c)
+        return total
+    except Unsupported as reason:
+        raise NotProved(f"layer {layer.name}: no bound on the stream: {reason}") from None
+
+
+def selector_of(j: Delivers) -> Selects:
+    """At most b senders to a machine, each with at most b messages: b^2 rows of the matrix meet."""
+    p = j.circuit.packets[0]
+    return Selects(p.selector, pk.selector_rows(p), p.messages**2)
+
+
+def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
+    """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is
+    (number of writers) / c. By the selector property each message to it has a packet with one writer, so the least nonzero
+    one is 1/c. What is read is off by at most `error`; as long as the decoder bears that (`decodes`), packets without a
+    writer stay at most `heard`, the nearest reciprocal is that of c, packets with one writer are the clean ones, and times
+    c they round to the message as it was written. Those for somebody else are dropped."""
+    c, p = j.circuit, j.circuit.packets[0]
+    scores = propagation.judgement
+    if selector.judgement != selector_of(j) or not isinstance(scores, Propagates) or scores.circuit != c:
+        raise NotProved("the rule needs the selector and the propagation of this very head")
+    spread = routed_spread(c, p, scores.margins)
+    if spread is None:
+        raise NotProved(f"the scores do not tell senders from others: {scores.margins}")
+    error = j.noise + unit(c) + spread * largest_field(c, p)
+    problem = undecoded(p, error)
+    if problem:
+        raise NotProved(problem)
+    _values_are_packets(c, p)
+    off = "" if c.rung == "exact" else f"; a coordinate is off by less than {shown(error)}"
+    detail = f"{p.messages}^2 rows of the selector meet; heard above {p.heard}{off}"
+    return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation)
+
+
+def _values_are_packets(c: Circuit, p: Packets) -> None:
+    head = c.layers[0].heads[0]
+    packed = s.Call("packed", (s.Name(p.name),))
+    for i in c.rows:
+        case = _case(c, head.value, i)
+        machine = 1 <= i <= p.machines
+        if machine and (case is None or case.value != packed):
+            raise NotProved(f"the value of row {i} is not packed({p.name})")
+        if not machine and case is not None and case.value != packed and not _is_zero(c, case, i):
+            raise NotProved(f"the value of row {i}, which sends nothing, is not zero")
+
+
+def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
+    scope = sem.row_scope(c, i, opaque(c, i))
+    for case in cases:
+        if case.condition is None:
+            return case
+        if mentions(case.condition, "row", "packed", "destinations", *(a.name for a in c.outputs)):
+            raise NotProved("a case that depends on data")
+        if evaluate(case.condition, scope):
+            return case
+    return None
+
+
+def _is_zero(c: Circuit, case: s.Case, i: int) -> bool:
+    value = sem.select((s.Case(case.value, None),), sem.row_scope(c, i, opaque(c, i)), c.width)
+    return not value.entries and not value.rows

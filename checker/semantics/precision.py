@@ -1,0 +1,373 @@
+"""How far heads with softmax and rounding are from hardmax (Lemma A.2), and how large the numbers of a circuit become.
+
+Everything is an exact rational bound, read off the circuit as it stands. The compiler chooses scale and fraction by these
+bounds; the kernel's rules use the same ones to prove that they suffice.
+
+The weights that row i gives are compared with hardmax's, which are equal on the rows of the largest score. Their *spread* is
+the weight that goes elsewhere plus half of what near-ties among the largest take from each other. A head's output is then
+off by at most spread * (high - low), where its values lie in low..high: both are averages of the same values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
+
+from checker.language import syntax as s
+from checker.language.syntax import mentions
+from checker.models.circuit import Circuit, Head, Layer, Packets
+from checker.semantics import circuits as sem
+from checker.semantics import packets as pk
+from checker.semantics import terms as t
+from checker.semantics.expressions import Vec
+from checker.semantics.terms import Number, Term, Value
+from checker.semantics.values import Unsupported
+
+ZERO = Fraction(0)
+FAR = 700  # e^-700 is small enough for every purpose
+ENDLESS = 1_000_000  # no number of fraction bits suffices
+BITS = 96  # bits behind the point of the partial sums
+
+
+# ---- exponentials ---------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=10_000)
+def decay(x: Fraction) -> Fraction:
+    """A number at least e^-x and close to it, x >= 0: the terms of the series of e^x, each rounded down, sum to less than e^x."""
+    x = min(x, Fraction(FAR))
+    term = total = 1 << BITS
+    k = 0
+    while term:
+        k += 1
+        term = term * x.numerator // (x.denominator * k)
+        total += term
+    return Fraction(1 << BITS, total)
+
+
+def growth(x: Fraction) -> Fraction | None:
+    """A number at least e^x for 0 <= x <= 1, as e^-x >= 1 - x + x^2/2 - x^3/6; None beyond."""
+    return 1 / (1 - x + x**2 / 2 - x**3 / 6) if 0 <= x <= 1 else None
+
+
+def share(lost: Fraction) -> Fraction:
+    """The part of the total weight that is lost if the largest scores weigh at least 1 and all others at most `lost`."""
+    return lost / (1 + lost)
+
+
+# ---- spreads --------------------------------------------------------------------------------
+
+
+def data_free(c: Circuit, head: Head) -> bool:
+    """Are the scores of a head the same for every input?"""
+    return not mentions((head.query, head.key), "row", "packed", "destinations", *(a.name for a in c.outputs))
+
+
+@lru_cache(maxsize=2_000)
+def _patterns(bare: Circuit, head: Head) -> dict[int, tuple[int, tuple[tuple[Number, int], ...]]]:
+    """For each row: the number of rows with the largest score; how far below it the others are, and how many."""
+    scopes = {i: sem.row_scope(bare, i, opaque(bare, i)) for i in bare.rows}
+    keys = {j: sem.select(head.key, scope, bare.width) for j, scope in scopes.items()}
+    found: dict[int, tuple[int, tuple[tuple[Number, int], ...]]] = {}
+    for i, scope in scopes.items():
+        query = sem.select(head.query, scope, bare.width)
+        scores = Counter(sem.dot(query, key) for key in keys.values())
+        if any(isinstance(x, Term) for x in scores):
+            raise Unsupported("scores that depend on data")
+        top = max(scores)  # type: ignore[type-var]
+        found[i] = (scores[top], tuple((top - x, n) for x, n in scores.items() if x != top))  # type: ignore[operator]
+    return found
+
+
+def opaque(c: Circuit, i: int) -> sem.RowState:
+    """Row i of an arbitrary residual stream."""
+    return sem.RowState(Vec({}, c.width, {i: Fraction(1)}))
+
+
+def _bare(c: Circuit) -> Circuit:
+    """What scores that do not depend on data are computed from."""
+    nothing: tuple[()] = ()
+    bare = replace(c, name="", inputs=nothing, outputs=nothing, readouts=nothing, requires=nothing, messages=nothing)
+    return replace(bare, packets=nothing, layers=nothing).at("exact")
+
+
+def fixed_spread(c: Circuit, head: Head, rows: Iterable[int]) -> Fraction:
+    """The spread of a head whose scores do not depend on data, over these rows. 0 for hardmax."""
+    if c.scale is None:
+        return ZERO
+    patterns, worst = _patterns(_bare(c), head), ZERO
+    for i in rows:
+        ties, others = patterns[i]
+        lost = sum((n * decay(Fraction(c.scale * gap)) for gap, n in others), ZERO) / ties
+        worst = max(worst, share(lost))
+    return worst
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How clearly the scores of sparse propagation (Prop. B.1) tell machines apart, over all machines i and sets S.
+
+    There is a number top_i such that |score(i, S) - top_i| <= near if i is in S. It is above near plus every score of a row that
+    is no machine by at least `rest`, and above near plus every score(i, S), i not in S, by at least `other`. The best
+    row that is no machine is above every score(i, S), i not in S, by at least `empty`.
+    """
+
+    near: Fraction
+    rest: Fraction
+    other: Fraction
+    empty: Fraction
+
+    def __str__(self) -> str:
+        return f"near {self.near}, rest {self.rest}, other {self.other}, empty {self.empty}"
+
+
+def routed_spread(c: Circuit, p: Packets, m: Margins) -> Fraction | None:
+    """The spread of a routing head: with one sender or more, and with none. 0 for hardmax; None if there is no bound."""
+    if c.scale is None:
+        return ZERO if m.near == 0 and min(m.rest, m.other, m.empty) > 0 else None
+    if min(m.rest, m.other, m.empty) < 0:
+        return None
+    rest = len(c.rows) - p.machines
+    unequal = growth(2 * c.scale * m.near)
+    if unequal is None:
+        return None
+    lost = rest * decay(c.scale * m.rest) + (p.machines - 1) * decay(c.scale * m.other)
+    heard = share(lost) + (unequal - 1) / 2
+    return max(heard, share(p.machines * decay(c.scale * m.empty)))
+
+
+def largest_field(c: Circuit, p: Packets) -> int:
+    """The largest number in a packet: a word, the number of a type, a machine, the number of a message or the 1."""
+    words = max((high for tag in p.tags for _, high in c.message(tag).words), default=0)
+    return max(words, len(p.tags), p.machines, p.messages, 1)
+
+
+# ---- sizes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A bound on a residual stream: every coordinate of every row is of size at most `size`; one that no head has written
+    so far is of size at most `blank`."""
+
+    size: Fraction
+    blank: Fraction
+    written: frozenset[int]
+
+
+def unit(c: Circuit) -> Fraction:
+    """2^-f, how far rounding may move a coordinate of a head's output; 0 without rounding."""
+    return ZERO if c.fraction is None else Fraction(1, 2**c.fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A bound on the values of a head: coefficient * X_j + a number in low..high at the coordinates `places`, 0 elsewhere.
+
+    On a stream of multiples of 2^-f they are multiples of 2^-f if f >= grain.
+    """
+
+    coefficient: Fraction
+    low: Fraction
+    high: Fraction
+    places: frozenset[int]
+    grain: int = 0
+
+    def width(self, size: Fraction) -> Fraction:
+        """high - low, when the stream is of size at most `size`."""
+        return self.high - self.low + 2 * self.coefficient * size
+
+
+@lru_cache(maxsize=2_000)
+def values_of(c: Circuit, head: Head, size: Fraction) -> Values:
+    """What the values of a head are, on an arbitrary stream of that size. Raises `Unsupported` if there is no bound."""
+    if mentions(head.value, "packed"):
+        p = next((p for p in c.packets if mentions(head.value, p.name)), None)
+        packed = None if p is None else s.Call("packed", (s.Name(p.name),))
+        if p is None or any(x.value != packed and not _zeros(x.value) for x in head.value):
+            raise Unsupported("values that are neither packets of one block nor zero")
+        return Values(ZERO, ZERO, Fraction(largest_field(c, p)), frozenset(block_of(c, p)))
+    coefficient = low = high = ZERO
+    places: set[int] = set()
+    fine = 0
+    for j in c.rows:
+        value = sem.select(head.value, sem.row_scope(c, j, _with_outputs(c, j)), c.width)
+        coefficient = max(coefficient, sum((abs(x) for x in value.rows.values()), ZERO))
+        fine = max(fine, *(_grain(x, multiple=True) for x in value.rows.values()), 0)
+        for k, x in value.entries.items():
+            smallest, largest = between(x, size)
+            low, high = min(low, smallest), max(high, largest)
+            constant, parts = t.split(x)
+            fine = max(fine, grain(constant), *(_grain(n, multiple=term.op == "coordinate") for term, n in parts.items()), 0)
+            if not all(term.whole or term.op == "coordinate" for term in parts):
+                fine = ENDLESS
+            places.add(k)
+    return Values(coefficient, low, high, frozenset(places), fine)
+
+
+def _zeros(e: s.Expr) -> bool:
+    return isinstance(e, s.Call) and e.function == "zeros" and isinstance(e.arguments[0], s.Number)
+
+
+def _grain(factor: Number, multiple: bool) -> int:
+    """The grain of factor * x, x whole; of a `multiple` of the stream, which may have any grain, only if the factor is whole."""
+    return grain(factor) if not multiple else 0 if t.is_whole(factor) else ENDLESS
+
+
+def _with_outputs(c: Circuit, i: int) -> sem.RowState:
+    """An opaque row with unknown output words."""
+    state = opaque(c, i)
+    for a in c.outputs:
+        for k in range(1, a.size + 1):
+            state.assigned[a.name, k] = t.variable(f"{a.name}[{k}] at {i}", a.low, a.high)
+    return state
+
+
+def between(x: Value, size: Fraction) -> tuple[Fraction, Fraction]:
+    """An interval that holds the value, when unknown coordinates of the stream are of size at most `size`."""
+    constant, parts = t.split(x)
+    low = high = Fraction(constant)
+    for term, k in parts.items():
+        small, large = (-size, size) if term.op == "coordinate" else (term.low, term.high)
+        if small is None or large is None:
+            raise Unsupported("a value without a bound")
+        ends = (k * small, k * large)
+        low, high = low + min(ends), high + max(ends)
+    return low, high
+
+
+def first(c: Circuit) -> Reach:
+    """X^0 holds the input words."""
+    return Reach(Fraction(max((a.high for a in c.inputs), default=0)), ZERO, frozenset({1}))
+
+
+def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
+    """The stream behind a layer. Averages are no larger than what they average, so routing needs no margin here."""
+    fixed = _fixed(layer)
+    if not all(data_free(c, h) for h in fixed):
+        raise Unsupported("scores that depend on data")
+    size, blank, written = ZERO, ZERO, set(before.written)
+    for kept, entries in _totals(c, fixed, before.size).values():
+        size, blank = max(size, kept * before.size + entries), max(blank, kept * before.blank)
+    for h in layer.heads:
+        values = values_of(c, h, before.size)
+        spread = fixed_spread(c, h, c.rows) if h in fixed else ZERO
+        size += unit(c) + spread * values.width(before.size) + (ZERO if h in fixed else max(-values.low, values.high))
+        blank += unit(c) + spread * 2 * values.coefficient * before.blank
+        written |= values.places
+    return Reach(size, blank, frozenset(written))
+
+
+def _fixed(layer: Layer) -> tuple[Head, ...]:
+    return tuple(h for h in layer.heads if not mentions(h, "packed", "destinations"))
+
+
+def clears(c: Circuit, layer: Layer, before: Reach) -> bool:
+    """Does hardmax of the heads without packets leave nothing of X in any row that is read?"""
+    totals = _totals(c, _fixed(layer), before.size)
+    return all(totals[i][0] == 0 for i in readers(c))
+
+
+def readers(c: Circuit) -> range:
+    """The rows that read packets: the machines."""
+    return range(1, max((p.machines for p in c.packets), default=c.tokens + c.blank) + 1)
+
+
+def block_of(c: Circuit, p: Packets) -> range:
+    """The coordinates of a block of packets."""
+    return range(p.at, p.at + pk.columns(p.selector) * c.packet_width(p))
+
+
+@lru_cache(maxsize=2_000)
+def _totals(c: Circuit, heads: tuple[Head, ...], size: Fraction) -> dict[int, tuple[Fraction, Fraction]]:
+    """X plus what hardmax makes of these heads, row by row: the sum of the coefficients of X, in absolute value, and a bound
+    on the rest."""
+    states = {i: _with_outputs(c, i) for i in c.rows}
+    rows = {i: state.row for i, state in states.items()}
+    exact = c.at("exact")
+    for h in heads:
+        out = sem.attend(exact, h, states)
+        rows = {i: row.plus(out[i]) for i, row in rows.items()}
+    found = {}
+    for i, row in rows.items():
+        ends = [between(x, size) for x in row.entries.values()]
+        kept = sum((abs(x) for x in row.rows.values()), ZERO)
+        found[i] = (kept, max((max(-low, high) for low, high in ends), default=ZERO))
+    return found
+
+
+def reaches(c: Circuit) -> tuple[Reach, ...]:
+    """The bounds on X^0, ..., X^L. Raises `Unsupported` if there are none."""
+    found = [first(c)]
+    for layer in c.layers:
+        found.append(after(c, layer, found[-1]))
+    return tuple(found)
+
+
+def disturbance(c: Circuit, head: Head, before: Reach, spread: Fraction, places: Iterable[int]) -> Fraction:
+    """How far a head with that spread is from hardmax at these coordinates, however it rounds."""
+    values = values_of(c, head, before.size)
+    if values.coefficient == 0 and values.places.isdisjoint(places):
+        return unit(c)
+    return unit(c) + spread * values.width(before.size)
+
+
+# ---- numbers that fixed point must hold (Def. A.1) -----------------------------------------
+
+
+def grain(*numbers: Number) -> int:
+    """The least g such that all are multiples of 2^-g; more than any circuit has if there is none."""
+    most = max((Fraction(x).denominator for x in numbers), default=1)
+    odd = any(Fraction(x).denominator.bit_count() != 1 for x in numbers)
+    return ENDLESS if odd else most.bit_length() - 1
+
+
+@lru_cache(maxsize=2_000)
+def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fraction, int], ...]:
+    """What a head computes with: the name, the largest absolute value and the grain of queries (times the scale), keys (of a
+    head with data-free scores) and values, on a stream of that size."""
+    found: list[tuple[str, Fraction, int]] = []
+    scopes = {i: sem.row_scope(c, i, opaque(c, i)) for i in c.rows}
+    kinds = [("query", head.query, c.scale or 1)] + ([("key", head.key, 1)] if data_free(c, head) else [])
+    for name, cases, factor in kinds:
+        entries: list[Number] = []
+        for scope in scopes.values():
+            for x in sem.select(cases, scope, c.width).entries.values():
+                if isinstance(x, Term):
+                    raise Unsupported(f"a {name} that depends on data")
+                entries.append(factor * x)
+        found.append((name, max((abs(Fraction(x)) for x in entries), default=ZERO), grain(*entries)))
+    values = values_of(c, head, size)
+    found.append(("value", values.coefficient * size + max(-values.low, values.high), values.grain))
+    return tuple(found)
+
+
+# ---- the decoder (Lemma 3.2) ----------------------------------------------------------------
+
+
+def undecoded(p: Packets, error: Fraction) -> str:
+    """Why packets whose coordinates are off by up to `error` may be misread; empty if they cannot.
+
+    With c <= b senders the weights are multiples of 1/c: no writer must stay at most `heard` and one writer above it; 1/c
+    must be nearer than any other reciprocal of 1..b, at least 1/(b(b - 1)) away; times c, a coordinate must be off by less
+    than one half.
+    """
+    b = p.messages
+    apart = Fraction(1, 2 * b * max(1, b - 1))
+    if not error <= p.heard < Fraction(1, b) - error:
+        e = shown(error)
+        return f"heard {p.heard}: expected at least {e} and less than 1/{b} - {e}, or a lone message is lost"
+    if not error < apart:
+        return f"a coordinate may be off by {shown(error)}: expected less than {apart}"
+    return ""
+
+
+def shown(x: Fraction) -> str:
+    """A bound, rounded up for reading."""
+    if x.denominator < 10_000:
+        return str(x)
+    return f"{ceil(x * 1_000_000) / 1_000_000:.6f}" if x > Fraction(1, 100_000) else "0.00001"
