@@ -214,6 +214,19 @@ def test_compile_prints_a_spec_that_checks(tiny: str, tmp_path: Path) -> None:
     wrong(lockstep("compile", tiny, "second"))
 
 
+def test_compile_in_other_shapes(tiny: str, tmp_path: Path) -> None:
+    out = tmp_path / "compiled.lks"
+    for clear, final in (("fresh", "separate"), ("fresh", "fused"), ("head", "fused")):
+        done = lockstep("compile", tiny, "pair", "n=2", "--clear", clear, "--final", final, "-o", str(out))
+        assert done.returncode == 0, done.stderr
+        text = out.read_text(encoding="utf-8")
+        assert ("head clear" in text, "finish 1.." in text) == (clear == "head", final == "fused")
+        checked = lockstep("check", str(out), "--against", tiny)
+        assert checked.returncode == 0 and "all as expected" in checked.stdout, checked.stdout
+    assert "head, fresh, none" in wrong(lockstep("compile", tiny, "pair", "n=2", "--clear", "heads"))
+    assert "separate, fused" in wrong(lockstep("compile", tiny, "pair", "n=2", "--final", "none"))
+
+
 def test_fmt(tiny: str, tmp_path: Path) -> None:
     once = lockstep("fmt", tiny).stdout
     file = tmp_path / "once.lks"

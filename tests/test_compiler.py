@@ -87,7 +87,8 @@ protocol silent { word 1; memory 2; machines 2; input k[2] in word; output j[3] 
 
 ALL = {"tree_sum": TREE_SUM, "scatter": SCATTER, "hear": HEAR, "many": MANY, "twice": TWICE, "twice_back": TWICE_BACK,
        "classes": CLASSES, "local": LOCAL, "silent": SILENT}
-OPTIONS = [("best", "best"), ("identity", "moment"), ("kautz_singleton", "hadamard")]
+OPTIONS = [("best", "best"), ("identity", "moment"), ("kautz_singleton", "hadamard"), ("best", "best", "fresh"),
+           ("best", "best", "head", "fused"), ("best", "best", "fresh", "fused"), ("identity", "moment", "fresh", "fused")]
 
 
 def protocol(text: str) -> Protocol:
@@ -114,10 +115,10 @@ def reclosed(c: Circuit) -> Circuit:
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", ALL)
-def test_circuit_computes_what_the_protocol_computes(name: str, options: tuple[str, str]) -> None:
+def test_circuit_computes_what_the_protocol_computes(name: str, options: tuple[str, ...]) -> None:
     p = protocol(ALL[name])
     c = transformer(p, *options)
-    assert len(c.layers) == len(p.rounds) + 2
+    assert len(c.layers) == len(p.rounds) + (1 if "fused" in options else 2)
     for words in inputs(p):
         expected = replay_protocol(p, words)
         assert expected.fault is None and not expected.overflow
@@ -130,7 +131,7 @@ def test_circuit_computes_what_the_protocol_computes(name: str, options: tuple[s
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", ALL)
-def test_printed_circuit_closes_to_itself(name: str, options: tuple[str, str]) -> None:
+def test_printed_circuit_closes_to_itself(name: str, options: tuple[str, ...]) -> None:
     c = transformer(protocol(ALL[name]), *options)
     assert reclosed(c) == c
 
@@ -193,7 +194,8 @@ def test_fewest_columns() -> None:
     assert embeddings.best(8, 3).coordinates == 7 and embeddings.best(7, 4).name == "hadamard"
 
 
-@pytest.mark.parametrize("options", [("none", "best"), ("best", "none")])
-def test_unknown_options(options: tuple[str, str]) -> None:
+@pytest.mark.parametrize("options", [("none", "best"), ("best", "none"), ("best", "best", "best"),
+                                     ("best", "best", "head", "head")])
+def test_unknown_options(options: tuple[str, ...]) -> None:
     with pytest.raises(SpecError):
         transformer(protocol(LOCAL), *options)

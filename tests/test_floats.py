@@ -60,6 +60,16 @@ def test_all_tables(options: tuple[str, str]) -> None:
         assert run.outputs == {"y": (sum(given["x"]) % 2,)}
 
 
+@pytest.mark.parametrize("shape", [("fresh", "separate"), ("head", "fused"), ("fresh", "fused")])
+@pytest.mark.parametrize(("name", "arguments"), [("tree_sum", (6, 2, 1)), ("prefix_sums", (4, 2, 1)), ("maximum", (3, 3, 1))])
+def test_all_shapes(name: str, arguments: tuple[int, ...], shape: tuple[str, str]) -> None:
+    p = library(name, *arguments)
+    words = list(every_input(p.inputs, p.requires, p.functions))
+    c = replace(transformer(p, clear=shape[0], final=shape[1]), scale=SCALE)
+    for given, run in zip(words, run_many(c, words), strict=True):
+        assert run.fault is None and run.outputs == grouped(p.outputs, protocols.run(p, given).outputs), given
+
+
 def test_a_small_scale_gives_wrong_answers() -> None:
     """The softmax is a real one: at scale 1 it is too soft to tell rows apart."""
     p = library("tree_sum", 6, 2, 2)

@@ -89,11 +89,12 @@ packets = st.builds(s.PacketsDeclaration, names, tuples(tags, 1), small, small, 
 reads = st.one_of(st.builds(s.ReadsPackets, names), st.builds(s.ReadsInput, names, names, small, small, small))
 cases = tuples(st.builds(s.Case, small, st.none() | small), 1, 3)
 locals_ = st.builds(s.LocalDeclaration, small, small, tuples(reads), body)
+finishes = st.builds(s.LocalDeclaration, small, small, tuples(reads), body, small)
 layers = st.builds(s.LayerDeclaration, names, each, st.none() | locals_,
                    tuples(st.builds(s.HeadDeclaration, names, cases, cases, cases)))
 numbers = [settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3)]
-circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets, st.one_of(*numbers),
-                     st.booleans(), arrays, readable, tuples(small), messages, tuples(packets, most=1), tuples(layers))
+circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets, st.one_of(*numbers), st.booleans(), arrays, readable,
+                     tuples(small), messages, tuples(packets, most=1), tuples(layers), st.none() | finishes)
 functions = st.builds(s.FunctionDefinition, names, tuples(names), expressions)
 rungs = st.just("") | names
 claims = st.builds(

@@ -60,10 +60,12 @@ class FloatCircuit:
         self.first, self.rows = c.rows.start, len(c.rows)
         self.scale = self.dtype.type(c.scale)
         self.layers = [_Layer(self, layer) for layer in c.layers]
-        expressions = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
+        last = (c.finish.machine,) * len(c.outputs) if c.finish is not None and c.finish.machine is not None else c.readouts
+        expressions = dict(zip((a.name for a in c.outputs), last, strict=True))
+        self.words = dict(enumerate(words_of(c.outputs), 1))
         self.readouts = [
-            (array, w, forms.reading(c, expressions[name], w))
-            for w, (name, _) in enumerate(words_of(c.outputs), 1)
+            (array, w, None if c.finish is not None else forms.reading(c, expressions[name], w))
+            for w, (name, _) in self.words.items()
             for array in c.outputs
             if array.name == name
         ]
@@ -97,8 +99,12 @@ class FloatCircuit:
         found: list[Any] = []
         for b in range(len(x)):
             try:
-                scope = Scope({"self": w, "row": exact_row(x[b, w - self.first])}, sem.functions_of(self.c))
-                found.append(evaluate(self.expressions[array.name], scope))
+                row = exact_row(x[b, w - self.first])
+                if self.c.finish is not None:
+                    found.append(sem.finished(self.c, w, self.words[w], row))
+                else:
+                    scope = Scope({"self": w, "row": row}, sem.functions_of(self.c))
+                    found.append(evaluate(self.expressions[array.name], scope))
             except (Fault, Unsupported, OverflowError, ValueError) as e:
                 faults.setdefault(b, e if isinstance(e, Fault) else Fault(str(e), span))
                 found.append(None)

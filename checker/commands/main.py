@@ -124,6 +124,8 @@ def run(
 @click.option("--to", "target", type=click.Choice(["circuit"]), default="circuit", show_default=True)
 @click.option("--selector", metavar="NAME", help="How messages share packets: paper, kautz-singleton, identity or best.")
 @click.option("--embedding", metavar="NAME", help="How machines are told apart: hadamard, moment, sign or best.")
+@click.option("--clear", metavar="NAME", help="What takes the old row away: head, fresh (coordinates for every layer) or none.")
+@click.option("--final", metavar="NAME", help="The last local function: separate (a layer of its own) or fused (L = R).")
 @click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
 def compile_(
     file: str,
@@ -132,6 +134,8 @@ def compile_(
     target: str,
     selector: str | None,
     embedding: str | None,
+    clear: str | None,
+    final: str | None,
     output: str | None,
 ) -> int:
     """Compile a protocol to an attention circuit (Theorem 3.1).
@@ -139,13 +143,15 @@ def compile_(
     Prints the protocol, the circuit and a theorem that says they compute the same. The text can be checked.
 
     \b
-    Example:
+    Examples:
       lockstep compile parity.lks parity n=4 s=2 p=1 --to circuit -o compiled.lks
       lockstep check compiled.lks --against parity.lks
+      lockstep compile parity.lks parity n=4 s=2 p=1 --clear fresh --final fused
     """
     from checker.commands.writing import compile_command
 
-    return compile_command(file, name, parameters, selector, embedding, output)
+    options = {"selector": selector, "embedding": embedding, "clear": clear, "final": final}
+    return compile_command(file, name, parameters, options, output)
 
 
 @cli.command()

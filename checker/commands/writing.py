@@ -53,15 +53,13 @@ COMPILED = """\
 theorem compiled{instance} {{
   claim fits: {protocol} fits;
   claim same: {circuit} simulates {protocol} at exact;
-  claim depth: depth({circuit}) == rounds({protocol}) + 1;
+  claim depth: depth({circuit}) == rounds({protocol}){final};
 {lemma}}}
 """
 
 
-def compile_command(
-    file: str, name: str, parameters: tuple[str, ...], selector: str | None, embedding: str | None, output: str | None
-) -> int:
-    """The closed protocol, its circuit, and the theorem that relates them."""
+def compile_command(file: str, name: str, parameters: tuple[str, ...], given: dict[str, str | None], output: str | None) -> int:
+    """The closed protocol, its circuit, and the theorem that relates them. `given` are the options of `transformer`."""
     from checker.commands.definitions import closed
     from checker.compilers.protocol_to_circuit import transformer
     from checker.models.printing import text
@@ -70,8 +68,7 @@ def compile_command(
     protocol = closed(file, name, parameters)
     if not isinstance(protocol, Protocol):
         raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
-    given = (("selector", selector), ("embedding", embedding))
-    options = {key: value.replace("-", "_") for key, value in given if value is not None}
+    options = {key: value.replace("-", "_") for key, value in given.items() if value is not None}
     circuit = transformer(protocol, **options)
     _put(
         text(protocol, circuit)
@@ -80,7 +77,8 @@ def compile_command(
             protocol=protocol.name,
             circuit=circuit.name,
             instance=f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else "",
-            lemma=f"  claim lemma: {circuit.name} delivers;\n" if len(circuit.layers) > 2 and circuit.packets else "",
+            final=" + 1" if circuit.finish is None else "",
+            lemma=f"  claim lemma: {circuit.name} delivers;\n" if circuit.packets and circuit.finish is None else "",
         ),
         output,
     )

@@ -33,10 +33,10 @@ class Embedding:
         """The score of the start token, between both."""
         return Fraction(3 * self.member, 4)
 
-    def query(self, machines: int) -> tuple[s.Case, ...]:
-        """(u_self, 1) on the rows that are machines."""
-        own = call(self.name, SELF, self.coordinates, *self._numbers(self.seed))
-        return cases(vector(own, 1), within(SELF, 1, machines))
+    def query(self, machine: s.Expr, last: int) -> tuple[s.Case, ...]:
+        """(u_machine, 1) on rows 1..last; the machine is an expression over `self`."""
+        own = call(self.name, machine, self.coordinates, *self._numbers(self.seed))
+        return cases(vector(own, 1), within(SELF, 1, last))
 
     def key(self, packets: str) -> tuple[s.Case, ...]:
         """(w_S, 0), S the machines that the row sends these packets to; (0, floor) at the start token."""

@@ -1,12 +1,13 @@
 """Theorem 3.1 / B.3: an R-round protocol as an attention circuit of R + 1 layers, strictly by Def. 2.2.
 
 Layers: `init` deals the input words to the machines (Lemma B.4), one layer a round routes its messages (Lemmas 3.2, B.7),
-`final` takes the output words to their tokens (Lemma B.6). A head `clear` in every layer takes the old row away.
+`final` takes the output words to their tokens (Lemma B.6). A head `clear` in every layer takes the old row away. Options of
+`transformer` give other shapes: coordinates of its own for every layer, or L = R without `final`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from checker.compilers import embeddings, selectors
@@ -33,6 +34,8 @@ from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selecto
 from checker.models.protocol import Array, MessageType, Protocol
 
 Reads = tuple[s.ReadsPackets | s.ReadsInput, ...]
+CLEARING = ("head", "fresh", "none")
+FINALS = ("separate", "fused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +57,68 @@ class Route:
     end: int
 
 
-def transformer(p: Protocol, selector: str = "best", embedding: str = "best") -> Circuit:
+Routes = tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Where each layer writes: the words of a machine behind `dealt` coordinates, the packets of each round, the output
+    words behind `collected` coordinates."""
+
+    dealt: int
+    rounds: tuple[Routes, ...]
+    collected: int
+    width: int
+
+
+def transformer(
+    p: Protocol, selector: str = "best", embedding: str = "best", clear: str = "head", final: str = "separate"
+) -> Circuit:
     """The circuit of Theorem B.3: M = max(n_in, n_out, q) rows behind a start token, L = R + 1 layers, width in coordinates.
 
-    Raises `SpecError`: INSTANCE if a type of message has more than s words, OPTION for an unknown selector or embedding.
+    `clear`: `head` is a head in every layer that takes the old row away; `fresh` gives every layer coordinates of its own;
+    `none` does neither, which is a mistake. `final`: `fused` saves the last layer (L = R), because the tokens of the output
+    words hear what their machines would hear and apply Local_R themselves.
+
+    Raises `SpecError`: INSTANCE if a type of message has more than s words, OPTION for an unknown value of an option.
     """
-    routes = _routes(p, selector, embedding)
-    mail: Reads = tuple(s.ReadsPackets(r.packets.name) for r in routes)
+    _known("clear", clear, CLEARING)
+    _known("final", final, FINALS)
+    fused = final == "fused"
+    blocks = _blocks(p, selector, embedding, clear == "fresh")
+    reads = (_reads_inputs(p, blocks.dealt), *(_mail(routes) for routes in blocks.rounds))
     names = {r.name for r in p.rounds}
-    layers = [Layer(fresh("init", names), None, (_deal(p), _clear()))]
-    for index, r in enumerate(p.rounds):
-        local = Local(1, p.machines, mail if index else _reads_inputs(p), r.body)
-        layers.append(Layer(r.name, local, (*(_route(p, x) for x in routes), _clear())))
-    local = Local(1, p.machines, mail if p.rounds else _reads_inputs(p), p.finish)
-    layers.append(Layer(fresh("final", names), local, (_collect(p), _clear())))
-    width = max(2, p.memory, *(max(r.end, r.embedding.coordinates + 1) for r in routes))
+    own = (_clear(),) if clear == "head" else ()
+    layers = [Layer(fresh("init", names), None, (_deal(p, blocks.dealt, fused and not p.rounds), *own))]
+    for index, (r, routes, read) in enumerate(zip(p.rounds, blocks.rounds, reads, strict=False), 1):
+        last = fused and index == len(p.rounds)
+        layers.append(Layer(r.name, Local(1, p.machines, read, r.body), (*(_route(p, x, last) for x in routes), *own)))
+    finish = Local(1, p.words_out, reads[-1], p.finish, _machine(p)) if fused else None
+    if not fused:
+        local = Local(1, p.machines, reads[-1], p.finish)
+        layers.append(Layer(fresh("final", names), local, (_collect(p, blocks.collected), *own)))
     return Circuit(
         f"{p.name}_circuit",
         p.word,
         p.words_in,
         _rows(p) - p.words_in,
-        width,
+        blocks.width,
         True,
         p.inputs,
         p.outputs,
-        tuple(_word_of(p) for _ in p.outputs),
+        () if fused else tuple(_word_of(p, blocks.collected) for _ in p.outputs),
         p.requires,
         p.messages,
-        tuple(r.packets for r in routes),
+        tuple(dict.fromkeys(x.packets for routes in blocks.rounds for x in routes)),
         tuple(layers),
         called(p.functions, p.requires, tuple(r.body for r in p.rounds), p.finish),
+        finish=finish,
     )
+
+
+def _known(option: str, choice: str, choices: tuple[str, ...]) -> None:
+    if choice not in choices:
+        raise spec_error("OPTION", f"expected {option} to be one of {', '.join(choices)}, found {choice}")
 
 
 def _rows(p: Protocol) -> int:
@@ -115,20 +149,45 @@ def message_classes(p: Protocol) -> tuple[MessageClass, ...]:
     return tuple(found)
 
 
-def _routes(p: Protocol, selector: str, embedding: str) -> tuple[Route, ...]:
-    """One block of packets a class, side by side from coordinate 1 on."""
+def _blocks(p: Protocol, selector: str, embedding: str, own: bool) -> Blocks:
+    """All layers write to the coordinates from 1 on, or each to its `own` ones, behind the input words in coordinate 1."""
     selectors.choose(selector, 1, 1)  # an unknown option is an error even where nothing is routed
     embeddings.choose(embedding, 1, 1)
+    shared = _routes(p, selector, embedding)
+    rounds: list[Routes] = []
+    end = 1 + p.memory
+    for index in range(1, len(p.rounds) + 1):
+        rounds.append(tuple(_moved(p, x, index, end) for x in shared) if own else shared)
+        end += max((x.end for x in shared), default=0)
+    blocks = Blocks(1, tuple(rounds), end, end + p.memory) if own else Blocks(0, tuple(rounds), 0, p.memory)
+    needed = (max(x.end, x.embedding.coordinates + 1) for routes in rounds for x in routes)
+    return replace(blocks, width=max(2, blocks.width, *needed))
+
+
+def _routes(p: Protocol, selector: str, embedding: str) -> Routes:
+    """One block of packets a class, side by side from coordinate 1 on."""
     found: list[Route] = []
     at, classes = 1, message_classes(p)
-    taken = {m.tag for m in p.messages} | {a.name for a in (*p.inputs, *p.outputs)} | {f.name for f in p.functions}
     for h, c in enumerate(classes, 1):
         matrix = selectors.choose(selector, p.machines**2 * c.most, c.most**2)
-        name = fresh("mail" if len(classes) == 1 else f"mail_{h}", taken)
-        packets = _packets(p, c, name, at, matrix)
+        packets = _packets(p, c, fresh("mail" if len(classes) == 1 else f"mail_{h}", _taken(p)), at, matrix)
         at += selectors.columns(matrix) * (max(len(m.words) for m in c.types) + 5)
         found.append(Route(packets, embeddings.choose(embedding, p.machines, c.most), at - 1))
     return tuple(found)
+
+
+def _moved(p: Protocol, route: Route, index: int, before: int) -> Route:
+    """The block behind `before` more coordinates, with a number at its name."""
+    name = fresh(f"{route.packets.name}_{index}", _taken(p))
+    return replace(route, packets=replace(route.packets, name=name, at=before + route.packets.at), end=before + route.end)
+
+
+def _taken(p: Protocol) -> set[str]:
+    return {m.tag for m in p.messages} | {a.name for a in (*p.inputs, *p.outputs)} | {f.name for f in p.functions}
+
+
+def _mail(routes: Routes) -> Reads:
+    return tuple(s.ReadsPackets(x.packets.name) for x in routes)
 
 
 def _packets(p: Protocol, c: MessageClass, name: str, at: int, matrix: Selector) -> Packets:
@@ -136,11 +195,15 @@ def _packets(p: Protocol, c: MessageClass, name: str, at: int, matrix: Selector)
     return Packets(name, tuple(m.tag for m in c.types), at, p.machines, c.most, matrix, Fraction(1, 2 * c.most))
 
 
-def _route(p: Protocol, route: Route) -> Head:
-    """Sparse propagation (Prop. B.1): the average of the packets of those who sent something to this machine."""
+def _route(p: Protocol, route: Route, fused: bool) -> Head:
+    """Sparse propagation (Prop. B.1): the average of the packets of those who sent something to this machine.
+
+    If fused, the tokens of the output words hear it, each for the machine of its word.
+    """
     name = route.packets.name
     value = cases(call("packed", s.Name(name)))
-    return Head(f"route_{name}", route.embedding.query(p.machines), route.embedding.key(name), value)
+    machine, last = (_machine(p), p.words_out) if fused else (SELF, p.machines)
+    return Head(f"route_{name}", route.embedding.query(machine, last), route.embedding.key(name), value)
 
 
 # ---- fixed attention patterns (Lemmas B.4, B.6) ---------------------------------------------------
@@ -157,26 +220,29 @@ def _key(p: Protocol, place: s.Expr, last: int) -> tuple[s.Case, ...]:
     return cases(vector(place, negative(square(place))), within(SELF, 1, last), vector(0, never))
 
 
-def _deal(p: Protocol) -> Head:
-    """Lemma B.4: machine i averages the tokens of its words, word w in coordinate (w - 1) mod s + 1."""
-    busy = -(-p.words_in // p.memory)
-    value = call("unit", _place(p), s.Index("row", s.Number(1)))
+def _deal(p: Protocol, before: int, fused: bool) -> Head:
+    """Lemma B.4: machine i averages the tokens of its words, word w in coordinate before + (w - 1) mod s + 1.
+
+    If fused, the tokens of the output words do so, each for the machine of its word.
+    """
+    machine, last = (_machine(p), p.words_out) if fused else (SELF, -(-p.words_in // p.memory))
+    value = call("unit", _place(p, before), s.Index("row", s.Number(1)))
     return Head(
         "deal",
-        cases(vector(times(2, SELF), 1), within(SELF, 1, busy)),
+        cases(vector(times(2, machine), 1), within(SELF, 1, last)),
         _key(p, _machine(p), p.words_in),
         cases(value, within(SELF, 1, p.words_in)),
     )
 
 
-def _collect(p: Protocol) -> Head:
-    """Lemma B.6: the token of output word w takes all output words of machine ceil(w / s)."""
+def _collect(p: Protocol, before: int) -> Head:
+    """Lemma B.6: the token of output word w takes all output words of machine ceil(w / s), behind `before` coordinates."""
     busy = -(-p.words_out // p.memory)
     return Head(
         "collect",
         cases(vector(times(2, _machine(p)), 1), within(SELF, 1, p.words_out)),
         _key(p, SELF, busy),
-        cases(_outputs(p), within(SELF, 1, busy)),
+        cases(_outputs(p, before), within(SELF, 1, busy)),
     )
 
 
@@ -185,14 +251,14 @@ def _machine(p: Protocol) -> s.Expr:
     return SELF if p.memory == 1 else call("ceil", s.Binary("/", SELF, s.Number(p.memory)))
 
 
-def _place(p: Protocol) -> s.Expr:
-    """The place of word `self` on its machine: (self - 1) mod s + 1."""
-    return s.Number(1) if p.memory == 1 else plus(s.Binary("mod", plus(SELF, -1), s.Number(p.memory)), 1)
+def _place(p: Protocol, before: int) -> s.Expr:
+    """The place of word `self` on its machine, behind some coordinates: before + (self - 1) mod s + 1."""
+    return s.Number(before + 1) if p.memory == 1 else plus(s.Binary("mod", plus(SELF, -1), s.Number(p.memory)), before + 1)
 
 
-def _word_of(p: Protocol) -> s.Expr:
+def _word_of(p: Protocol, before: int) -> s.Expr:
     """psi: the output word of this token among those of its machine, rounded to a whole number."""
-    return call("round", s.Index("row", _place(p)))
+    return call("round", s.Index("row", _place(p, before)))
 
 
 # ---- words on a machine ---------------------------------------------------------------------------
@@ -215,24 +281,24 @@ def _offsets(arrays: tuple[Array, ...]) -> list[tuple[Array, int]]:
     return [(a, sum(b.size for b in arrays[:i])) for i, a in enumerate(arrays)]
 
 
-def _reads_inputs(p: Protocol) -> Reads:
+def _reads_inputs(p: Protocol, before: int) -> Reads:
     """Machine i finds the average of its `count` words, each on its own coordinate: count times that is the word, rounded."""
     reads: list[s.ReadsInput] = []
     whole = p.words_in % p.memory == 0
     count = s.Number(p.memory) if whole else minus(call("min", times(p.memory, SELF), p.words_in), _words_before(p, 0))
     for array, offset in _offsets(p.inputs):
         k = fresh("k", {array.name})
-        place = s.Number(1) if p.memory == 1 else plus(minus(s.Name(k), _words_before(p, 0)), offset)
+        place = plus(minus(s.Name(k), _words_before(p, 0)), offset + before) if p.memory > 1 else s.Number(before + 1)
         word: s.Expr = s.Index("row", place)
         low, high = _held(p, array, offset)
         reads.append(s.ReadsInput(array.name, k, call("round", word if p.memory == 1 else s.Binary("*", word, count)), low, high))
     return tuple(reads)
 
 
-def _outputs(p: Protocol) -> s.Expr:
-    """The output words of machine `self` in packed order."""
+def _outputs(p: Protocol, before: int) -> s.Expr:
+    """The output words of machine `self` in packed order, behind `before` coordinates."""
     k = fresh("k", {a.name for a in p.outputs})
-    parts: list[s.Expr] = []
+    parts: list[s.Expr] = [call("zeros", before)] if before else []
     for array, offset in _offsets(p.outputs):
         low, high = _held(p, array, offset)
         parts.append(s.Reduce("vector", s.Index(array.name, s.Name(k)), s.OverRange(k, low, high)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -256,7 +256,17 @@ def _local(close: _Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, 
     low, high = close.whole(d.low, bound), close.whole(d.high, bound)
     if low <= high and (low not in rows or high not in rows):
         raise spec_error("RANGE", f"expected rows within {rows.start}..{rows.stop - 1}, found {low}..{high}", d.span)
-    return c.Local(low, high, tuple(_reads(close, r, bound) for r in d.reads), close.body(d.body, bound))
+    machine = None if d.machine is None else close.expr(d.machine, bound)
+    return c.Local(low, high, tuple(_reads(close, r, bound) for r in d.reads), close.body(d.body, bound), machine)
+
+
+def _finish(close: _Closer, d: s.LocalDeclaration, rows: range, outputs: tuple[Array, ...]) -> c.Local:
+    local, words = _local(close, d, rows, {}), sum(a.size for a in outputs)
+    if (local.low, local.high) != (1, words):
+        raise spec_error(
+            "RANGE", f"expected the rows of the output words, 1..{words}, in finish, found {local.low}..{local.high}", d.span
+        )
+    return local
 
 
 def _layer(close: _Closer, d: s.LayerDeclaration, rows: range, name: str, bound: dict[str, int]) -> c.Layer:
@@ -314,11 +324,10 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: 
         rows = range(0 if d.start else 1, tokens + blank + 1)
         inputs = close.arrays(d.inputs, tokens, "the tokens")
         outputs = close.arrays(d.outputs, tokens + blank, "the rows")
-        readouts: list[s.Expr] = []
-        for a in d.outputs:
-            if a.readout is None:
-                raise spec_error("DECLARATION", f"expected `= readout` behind output {a.name} of a circuit, found none", a.span)
-            readouts.append(close.expr(a.readout))
+        readouts = [close.expr(a.readout) for a in d.outputs if a.readout is not None]
+        for problem in unread_outputs(d):
+            raise spec_error("DECLARATION", *problem)
+        finish = None if d.finish is None else _finish(close, d.finish, rows, outputs)
         messages = close.messages(d.messages)
         packets = tuple(_packets(close, p, messages, width) for p in d.packets)
         layers: list[c.Layer] = []
@@ -332,7 +341,7 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: 
                 len(layers),
             )
         requires = close.conditions(d.requires)
-        used = called(functions, requires, tuple(readouts), tuple(layers))
+        used = called(functions, requires, tuple(readouts), tuple(layers), () if finish is None else finish)
         return c.Circuit(
             d.name,
             close.word,
@@ -349,7 +358,17 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: 
             tuple(layers),
             used,
             *_numbers(close, d),
+            finish,
         )
+
+
+def unread_outputs(d: s.CircuitDefinition) -> Iterator[tuple[str, Span]]:
+    """What is wrong with how the output is read off: each array has a readout, or none has one and there is a `finish`."""
+    for a in d.outputs:
+        if d.finish is None and a.readout is None:
+            yield f"expected `= readout` behind output {a.name}, or a `finish` for all outputs, found neither", a.span
+        if d.finish is not None and a.readout is not None:
+            yield f"expected no readout of {a.name} beside `finish`, found both", a.span
 
 
 def _numbers(close: _Closer, d: s.CircuitDefinition) -> tuple[int | None, int | None, int | None]:

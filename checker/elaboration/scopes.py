@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
+from checker.elaboration.closing import unread_outputs
 from checker.elaboration.folding import deep
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError
@@ -42,7 +43,12 @@ SIZES = {
     "tokens": CIRCUIT,
     "precision": CIRCUIT,
 }
-OPTIONS = {"selector": ("best", "identity", "kautz_singleton", "paper"), "embedding": ("best", "hadamard", "moment", "sign")}
+OPTIONS = {
+    "selector": ("best", "identity", "kautz_singleton", "paper"),
+    "embedding": ("best", "hadamard", "moment", "sign"),
+    "clear": ("head", "fresh", "none"),
+    "final": ("separate", "fused"),
+}
 SELECTORS = {"identity": 1, "kautz_singleton": 3, "random": 3}
 TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
 
@@ -471,6 +477,8 @@ class _Checker(_Expressions):
         for a in d.outputs:
             if a.readout is not None:
                 self.want(a.readout, NUMBER, rows)
+        for message, span in unread_outputs(d):
+            self.report("DECLARATION", message, span)
         self.distinct("declaration of packets", [(p.name, p.span) for p in d.packets])
         for p in d.packets:
             self._packets(p, constants, tags)
@@ -478,13 +486,17 @@ class _Checker(_Expressions):
             inner = self.each(x.each, constants)
             variables = [x.each.variable] if x.each else []
             if x.local is not None:
-                self._local(d, x.local, inner, rows.bind(*variables), tags)
+                self._local(d, x.local, inner, rows.bind(*variables), tags, tags)
             heads = replace(rows.bind(*variables).bind(*outputs, kind=ARRAY), packets=packets)
             self.distinct("head", [(h.name, h.span) for h in x.heads])
             for case in (c for h in x.heads for c in (*h.query, *h.key, *h.value)):
                 self.want(case.value, VECTOR, heads)
                 if case.condition is not None:
                     self.want(case.condition, BOOLEAN, heads)
+        if d.finish is not None:
+            if d.finish.machine is not None:
+                self.want(d.finish.machine, NUMBER, constants.bind("self"))
+            self._local(d, d.finish, constants, rows, tags, None)
 
     def _packets(self, p: s.PacketsDeclaration, constants: Scope, tags: Mapping[str, int]) -> None:
         for tag in p.tags:
@@ -504,7 +516,13 @@ class _Checker(_Expressions):
                 self.want(e, NUMBER, constants)
 
     def _local(
-        self, d: s.CircuitDefinition, local: s.LocalDeclaration, inner: Scope, rows: Scope, tags: Mapping[str, int]
+        self,
+        d: s.CircuitDefinition,
+        local: s.LocalDeclaration,
+        inner: Scope,
+        rows: Scope,
+        tags: Mapping[str, int],
+        sends: Mapping[str, int] | None,
     ) -> None:
         self.want(local.low, NUMBER, inner)
         self.want(local.high, NUMBER, inner)
@@ -523,7 +541,7 @@ class _Checker(_Expressions):
             self.want(r.value, NUMBER, rows.bind(r.variable))
         self.distinct("input array that is read", read)
         scope = replace(inner.bind("self").bind(*inputs, kind=ARRAY), held=tuple(inputs), inbox=tags, vectors=True)
-        self.block(local.body, scope, tags, tuple(a.name for a in d.outputs))
+        self.block(local.body, scope, sends, tuple(a.name for a in d.outputs))
 
     # theorems
     def theorem(self, t: s.Theorem) -> None:

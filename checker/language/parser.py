@@ -208,7 +208,7 @@ class _Build(Transformer_NonRecursive):
         settings = [(key, t[key][0][1]) for key in ("word", "tokens", "width")]
         settings.append(("blank", t["blank"][0][1] if "blank" in t else s.Number(0)))
         settings += [(key, t[key][0][1]) for key in s.NUMBERS if key in t]
-        for key in ("blank", "start", *s.NUMBERS):
+        for key in ("blank", "start", "finish", *s.NUMBERS):
             if len(t.get(key, [])) > 1:
                 raise self.error("DECLARATION", f"expected at most one `{key}` in circuit {name}, found {len(t[key])}", at)
         return s.CircuitDefinition(
@@ -224,6 +224,7 @@ class _Build(Transformer_NonRecursive):
             tuple(m for p in t.get("messages", []) for m in p[1]),
             tuple(t.get("PacketsDeclaration", [])),
             tuple(t.get("LayerDeclaration", [])),
+            t["finish"][0][1] if "finish" in t else None,
             span=at,
         )
 
@@ -369,6 +370,12 @@ class _Build(Transformer_NonRecursive):
 
     def r_local(self, at: Span, low: s.Expr, high: s.Expr, *rest: Any) -> s.LocalDeclaration:
         return s.LocalDeclaration(low, high, rest[:-1], rest[-1], span=at)
+
+    def r_finish_rows(self, at: Span, low: s.Expr, high: s.Expr, machine: s.Expr, *rest: Any) -> tuple[str, s.LocalDeclaration]:
+        return (
+            "finish",
+            s.LocalDeclaration(low, high, rest[:-1], rest[-1], machine, span=Span(self.file, at.line, at.column, 6)),
+        )
 
     def r_reads_packets(self, at: Span, name: Token) -> s.ReadsPackets:
         return s.ReadsPackets(str(name), span=at)

@@ -155,6 +155,12 @@ def _reads(r: s.ReadsPackets | s.ReadsInput) -> str:
     )
 
 
+def _local(keyword: str, d: s.LocalDeclaration, indent: str) -> str:
+    machine = "" if d.machine is None else f"as {expression(d.machine)} "
+    reads = "".join(f"{_reads(r)} " for r in d.reads)
+    return f"{indent}{keyword} {expression(d.low, SUM)}..{expression(d.high, SUM)} {machine}{reads}{_block(d.body, indent)}"
+
+
 def _packets(p: s.PacketsDeclaration) -> list[str]:
     if isinstance(p.selector, s.SelectorByName):
         selector = f"selector {p.selector.name}({', '.join(expression(a) for a in p.selector.arguments)});"
@@ -177,12 +183,12 @@ def _circuit(d: s.CircuitDefinition) -> str:
     for layer in d.layers:
         lines.append(f"  layer {layer.name}{_for_each(layer.each)} {{")
         if layer.local is not None:
-            reads = " ".join(_reads(r) for r in layer.local.reads)
-            low, high = expression(layer.local.low, SUM), expression(layer.local.high, SUM)
-            lines.append(f"    local {low}..{high} {reads}{' ' if reads else ''}{_block(layer.local.body, '    ')}")
+            lines.append(_local("local", layer.local, "    "))
         for h in layer.heads:
             lines += [f"    head {h.name} {{", _cases("query", h.query), _cases("key", h.key), _cases("value", h.value), "    }"]
         lines.append("  }")
+    if d.finish is not None:
+        lines.append(_local("finish", d.finish, "  "))
     lines.append("}")
     return "\n".join(lines)
 

@@ -325,12 +325,16 @@ class ReadsInput:
 
 @dataclass(frozen=True, slots=True)
 class LocalDeclaration:
-    """The local function that rows low..high apply to what they read off their row."""
+    """The local function that rows low..high apply to what they read off their row, as the machine of their number.
+
+    In `finish` they do so as `machine`, an expression over `self`, the row.
+    """
 
     low: Expr
     high: Expr
     reads: tuple[ReadsPackets | ReadsInput, ...]
     body: tuple[Statement, ...]
+    machine: Expr | None = None
     span: Span = _span()
 
 
@@ -366,7 +370,10 @@ NUMBERS = ("scale", "fraction", "integer")  # the settings of a circuit that say
 
 @dataclass(frozen=True, slots=True)
 class CircuitDefinition:
-    """Defs. 2.1 and 2.2. `settings` holds word, tokens, width, blank and those of `NUMBERS` that are given."""
+    """Defs. 2.1 and 2.2. `settings` holds word, tokens, width, blank and those of `NUMBERS` that are given.
+
+    The output is read off by the readouts of the output arrays, or by `finish`.
+    """
 
     name: str
     parameters: tuple[str, ...]
@@ -380,6 +387,7 @@ class CircuitDefinition:
     messages: tuple[MessageDeclaration, ...]
     packets: tuple[PacketsDeclaration, ...]
     layers: tuple[LayerDeclaration, ...]
+    finish: LocalDeclaration | None = None
     span: Span = _span()
 
 

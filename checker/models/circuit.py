@@ -40,12 +40,16 @@ class Packets:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What rows low..high compute from what they read off their row."""
+    """What rows low..high compute from what they read off their row, each as the machine of its number.
+
+    In `finish` each row does so as `machine`, an expression over `self`, the row.
+    """
 
     low: int
     high: int
     reads: tuple[s.ReadsPackets | s.ReadsInput, ...]
     body: tuple[s.Statement, ...]
+    machine: s.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ class Layer:
 class Circuit:
     """Rows 1..tokens + blank, and row 0 if there is a start token; m = width coordinates a row.
 
-    X^0 has input word w in coordinate 1 of row w and 0 elsewhere; output word w is its array's readout at row w.
+    X^0 has input word w in coordinate 1 of row w and 0 elsewhere; output word w is its array's readout at row w, or with
+    `finish` (then there are no readouts) what the local function of `finish` assigns to that word at row w.
 
     Heads: hardmax without `scale`; with scale c the softmax of c times the scores. With `fraction` f and `integer` i every
     number of Q (times c), K, V and X is a multiple of 2^-f of size less than 2^i, and every coordinate of a head's output
@@ -91,6 +96,7 @@ class Circuit:
     scale: int | None = None
     fraction: int | None = None
     integer: int | None = None
+    finish: Local | None = None
 
     @property
     def rung(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from checker.language import printer
 from checker.language import syntax as s
-from checker.models.circuit import Circuit, Selector
+from checker.models.circuit import Circuit, Local, Selector
 from checker.models.protocol import Array, MessageType, Protocol
 
 
@@ -42,6 +42,10 @@ def _selector(x: Selector) -> s.SelectorByName | s.SelectorByTable:
     return s.SelectorByName(x.name, tuple(s.Number(a) for a in x.arguments))
 
 
+def _local(x: Local) -> s.LocalDeclaration:
+    return s.LocalDeclaration(s.Number(x.low), s.Number(x.high), x.reads, x.body, x.machine)
+
+
 def circuit_definition(c: Circuit) -> s.CircuitDefinition:
     """The definition without parameters that closes to an equal circuit."""
     return s.CircuitDefinition(
@@ -56,7 +60,7 @@ def circuit_definition(c: Circuit) -> s.CircuitDefinition:
         ),
         c.start,
         tuple(_array(a, c.word) for a in c.inputs),
-        tuple(_array(a, c.word, r) for a, r in zip(c.outputs, c.readouts, strict=True)),
+        tuple(_array(a, c.word, r) for a, r in zip(c.outputs, c.readouts or (None,) * len(c.outputs), strict=True)),
         c.requires,
         tuple(_message(m, c.word) for m in c.messages),
         tuple(
@@ -75,13 +79,12 @@ def circuit_definition(c: Circuit) -> s.CircuitDefinition:
             s.LayerDeclaration(
                 x.name,
                 None,
-                None
-                if x.local is None
-                else s.LocalDeclaration(s.Number(x.local.low), s.Number(x.local.high), x.local.reads, x.local.body),
+                None if x.local is None else _local(x.local),
                 tuple(s.HeadDeclaration(h.name, h.query, h.key, h.value) for h in x.heads),
             )
             for x in c.layers
         ),
+        None if c.finish is None else _local(c.finish),
     )
 
 

@@ -63,13 +63,14 @@ def _side_by_side(c: Circuit, p: Protocol, words: Words) -> list[str]:
     lines: list[str] = []
     for layer in range(2, min(len(left.inboxes), len(right.inboxes) - 1) + 1):
         mine, theirs = left.inboxes[layer - 1], right.inboxes[layer]
-        parted = [i for i in mine if _box(mine[i]) != _box(theirs.get(i, ()))]
+        token = right.machines if layer == len(c.layers) else {i: i for i in mine}
+        parted = [(w, i) for w, i in token.items() if _box(mine.get(i, ())) != _box(theirs.get(w, ()))]
         if parted:
-            i = parted[0]
-            lines.append(f"they part at layer {layer} ({c.layers[layer - 1].name}), machine {i} = token {i}:")
+            w, i = parted[0]
+            lines.append(f"they part at layer {layer} ({c.layers[layer - 1].name}), machine {i} = token {w}:")
             lines += [
-                f"  machine {i}  MachineIn^({layer})  {_box(mine[i])}",
-                f"  token {i}    reads          {_box(theirs.get(i, ()))}",
+                f"  machine {i}  MachineIn^({layer})  {_box(mine.get(i, ()))}",
+                f"  token {w}    reads          {_box(theirs.get(w, ()))}",
             ]
             break
     if not lines:

@@ -78,5 +78,8 @@ def circuit_trace(c: Circuit, run: CircuitRun) -> list[str]:
             shown = [f"{j}:{v}" for j, v in sorted(coordinates.items()) if v]
             more = [f"... {len(shown) - COORDINATES} more"] if len(shown) > COORDINATES else []
             rows.append((name, str(i), reads, _listed(shown[:COORDINATES] + more)))
+    for place, (w, i) in enumerate(run.machines.items()):
+        reads = _listed(f"{_message(m)} from {m.source}" for m in run.inboxes[-1].get(w, ()))
+        rows.append(("" if place else "finish", str(w), reads, f"as machine {i}"))
     counts = f"rows {c.rows.start}..{c.rows.stop - 1}, width {c.width}, layers {len(c.layers)}"
     return [counts, *table(("layer", "row", "reads", "coordinates after"), rows)]

@@ -275,6 +275,8 @@ def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
 
 def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:
     """psi: the output words, each off its row."""
+    if c.finish is not None:
+        return {key: finished(c, w, key, rows[w]) for w, key in enumerate(words_of(c.outputs), 1)}
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
     found: dict[tuple[str, int], Value] = {}
     for w, (name, k) in enumerate(words_of(c.outputs), 1):
@@ -282,6 +284,29 @@ def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:
         value = evaluate(readouts[name], Scope({"self": w, "row": rows[w]}, functions_of(c)))
         found[name, k] = in_type(value, array, readouts[name].span)
     return found
+
+
+def finish_layer(c: Circuit) -> Layer:
+    """`finish` as a layer without heads: its local function, for the functions above."""
+    return Layer("finish", c.finish, ())
+
+
+def machine_of(c: Circuit, w: int) -> int:
+    """The machine that row w acts as in `finish`."""
+    assert c.finish is not None and c.finish.machine is not None
+    found = evaluate(c.finish.machine, Scope({"self": w}, functions_of(c)))
+    if not isinstance(found, (int, Fraction)) or isinstance(found, bool) or found != int(found):
+        raise Fault(f"row {w} finishes as machine {found}: expected a whole number", c.finish.machine.span)
+    return int(found)
+
+
+def finished(c: Circuit, w: int, key: tuple[str, int], row: Vec) -> Value:
+    """The output word that row w assigns by the local function of `finish`; other words are ignored."""
+    last, i = finish_layer(c), machine_of(c, w)
+    assigned = run_row(c, last, i, inputs_read(c, last, i, row), read_inbox(c, last, i, row), []).assigned
+    if key not in assigned:
+        raise Fault(f"row {w} does not assign {key[0]}[{key[1]}]: as machine {i} it should", Span("finish"))
+    return assigned[key]
 
 
 def run(c: Circuit, inputs: dict[str, Any]) -> tuple[list[Rows], dict[tuple[str, int], Value]]:

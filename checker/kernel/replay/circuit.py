@@ -6,7 +6,7 @@ is one of many, in exact numbers; without an adversary there is one run whose bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from checker.kernel.replay.adversaries import NEAREST, Adversary
@@ -41,12 +41,16 @@ Mail = dict[int, tuple[Message, ...]]
 
 @dataclass(frozen=True)
 class CircuitRun:
-    """`rows[l]` is X^l; `inboxes[l]` (l from 0) what the rows read in the local function of layer l, {} without packets."""
+    """`rows[l]` is X^l; `inboxes[l]` (l from 0) what the rows read in the local function of layer l, {} without packets.
+
+    With `finish` one more of `inboxes` is what the rows of the output words read there, and `machines` says as which machine.
+    """
 
     rows: tuple[dict[int, Row], ...]
     inboxes: tuple[Mail, ...]
     outputs: dict[str, tuple[int, ...]]
     fault: Fault | None
+    machines: dict[int, int] = field(default_factory=dict)
 
 
 # ---- packets (Lemma 3.2) ------------------------------------------------------------------------
@@ -155,6 +159,7 @@ class _Run:
         self.rows: list[dict[int, Row]] = []
         self.inboxes: list[Mail] = []
         self.outputs: dict[str, list[int]] = {a.name: [] for a in c.outputs}
+        self.machines: dict[int, int] = {}
 
     def scope(self, i: int) -> Scope:
         """`self` and `row` at row i of the last X."""
@@ -171,16 +176,16 @@ class _Run:
         for w, row in self.rows[0].items():
             self.representable(row, "row", f"row {w} in the input")
 
-    def local(self, local: Local, i: int) -> LocalRun:
-        """The local function at row i: it knows `self`, the input words it reads and its inbox."""
-        c, scope = self.c, self.scope(i)
+    def local(self, local: Local, row: int, i: int) -> LocalRun:
+        """The local function at a row, as machine i: it knows `self`, the input words it reads and its inbox."""
+        c, scope = self.c, self.scope(row).bind({"self": i})
         values: dict[str, Value] = {"self": i}
         held: dict[str, list[int]] = {a.name: [] for a in c.inputs}
         inbox: list[Message] = []
         for read in local.reads:
             if isinstance(read, s.ReadsPackets):
-                inbox += read_packets(c, c.block(read.packets), i, self.rows[-1][i])
-                self.inboxes[-1][i] = in_order(inbox)
+                inbox += read_packets(c, c.block(read.packets), i, self.rows[-1][row])
+                self.inboxes[-1][row] = in_order(inbox)
                 continue
             array = next(a for a in c.inputs if a.name == read.array)
             known: dict[int, int] = {}
@@ -197,7 +202,7 @@ class _Run:
 
     def for_heads(self, local: Local | None, i: int) -> Scope:
         """What the heads see at row i: `self`, `row`, and what the row's local function sent and assigned."""
-        run = self.local(local, i) if local is not None and local.low <= i <= local.high else LocalRun({}, {}, {}, {})
+        run = self.local(local, i, i) if local is not None and local.low <= i <= local.high else LocalRun({}, {}, {}, {})
         outputs = {a.name: Words(a.name, a.size, run.assigned.get(a.name, {})) for a in self.c.outputs}
         carried = {p.name: [m for m in run.sent if m.tag in p.tags] for p in self.c.packets}
         return replace(
@@ -267,17 +272,33 @@ class _Run:
                 raise Fault(f"overflow: {what}[{k}] = {x}, expected a size below 2^{i}", place=place)
 
     def finish(self) -> None:
-        """Output word w is its array's readout at row w."""
-        arrays = {a.name: (a, readout) for a, readout in zip(self.c.outputs, self.c.readouts, strict=True)}
+        """Output word w is its array's readout at row w, or what that row assigns to it in `finish`."""
+        if self.c.finish is not None:
+            self.inboxes.append({})
         for w, (name, k) in enumerate(words_of(self.c.outputs), 1):
-            array, readout = arrays[name]
             try:
                 if w not in self.rows[-1]:
                     raise Fault(f"there is no row {w} for {name}[{k}]")
-                self.outputs[name].append(word_in(number(readout, self.scope(w)), array.low, array.high, readout.span))
+                read = self.readout(w, name) if self.c.finish is None else self.assigned(self.c.finish, w, name, k)
+                self.outputs[name].append(read)
             except (Fault, Undecided) as fault:
                 fault.place = f"row {w} in the output"
                 raise
+
+    def readout(self, w: int, name: str) -> int:
+        """The readout of an array at row w."""
+        array, readout = next(x for x in zip(self.c.outputs, self.c.readouts, strict=True) if x[0].name == name)
+        return word_in(number(readout, self.scope(w)), array.low, array.high, readout.span)
+
+    def assigned(self, finish: Local, w: int, name: str, k: int) -> int:
+        """The output word that row w assigns as the machine it acts as."""
+        if finish.machine is None or not finish.low <= w <= finish.high:
+            raise Fault(f"row {w} does not finish")
+        i = self.machines[w] = integer(finish.machine, Scope(self.functions, {"self": w}))
+        words = self.local(finish, w, i).assigned.get(name, {})
+        if k not in words:
+            raise Fault(f"machine {i} does not assign {name}[{k}]", finish.machine.span)
+        return words[k]
 
 
 def sparse(v: Vector) -> Row:
@@ -299,7 +320,7 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
     except Fault as found:
         fault = found
     outputs = {a.name: tuple(run.outputs[a.name]) for a in c.outputs if len(run.outputs[a.name]) == a.size}
-    return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault)
+    return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault, run.machines)
 
 
 @deep_recursion()
