@@ -18,7 +18,7 @@ from checker.elaboration.library import load, load_text
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel import algebra
 from checker.kernel.judgements import ForReals, Judgement, digest
-from checker.kernel.proofs import Outcome
+from checker.kernel.proofs import NotProved, Outcome
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
@@ -174,6 +174,65 @@ def test_points_alone_refute_and_never_prove() -> None:
     found = search_points(judgement("x * y <= 1 for all real x, y where max(x, y) <= 1 and min(x, y) >= 0"), 500, 5.0)
     assert found.witness is None and found.tried > 10 and not found.complete
     assert search_points(judgement("x == x for all real x where x != x"), 100, 5.0).tried == 0
+
+
+# ---- any statement ---------------------------------------------------------------------------------
+
+
+def some_number(random: Random, depth: int) -> s.Expr:
+    if depth == 0 or random.random() < 0.15:
+        return random.choice([s.Name("x"), s.Name("y"), s.Name("x"), s.Name("y"), s.Number(0), s.Number(1), s.Number(2)])
+    a, b, kind = some_number(random, depth - 1), some_number(random, depth - 1), random.random()
+    if kind < 0.6:
+        return s.Binary(random.choice("+-*//"), a, b)
+    if kind < 0.72:
+        return s.Binary("^", a, s.Number(random.randint(0, 3)))
+    if kind < 0.86:
+        return s.Call(random.choice(["min", "max"]), (a, b))
+    return s.Conditional(some_condition(random, depth - 1), a, b)
+
+
+def some_condition(random: Random, depth: int) -> s.Expr:
+    kind = random.random()
+    if depth <= 0 or kind < 0.5:
+        below = max(depth - 1, 0)
+        comparison = random.choice(["==", "!=", "<", "<=", ">", ">="])
+        return s.Binary(comparison, some_number(random, below), some_number(random, below))
+    a, b = some_condition(random, depth - 1), some_condition(random, depth - 1)
+    if kind < 0.75:
+        return s.Binary(random.choice(["and", "or"]), a, b)
+    if kind < 0.85:
+        return s.Unary("not", a)
+    return s.Conditional(a, b, some_condition(random, depth - 1)) if kind < 0.93 else s.Binary("==", a, b)
+
+
+GRID = sorted({F(a, b) for a in range(-3, 4) for b in (1, 2, 3)})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_verdicts_agree_with_replay_on_a_grid(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proved: nothing is wrong at any point. Vacuous: no point satisfies the assumption. Otherwise replay confirmed the point."""
+    monkeypatch.setattr(algebra, "RESOURCES", 1_000_000)
+    random, seen = Random(seed), set()
+    for _ in range(60):
+        assumption, condition = some_condition(random, 2), some_condition(random, 3)
+        if random.random() < 0.4:  # so that many are true
+            condition = s.Binary("or", random.choice([assumption, s.Unary("not", condition)]), condition)
+        j = ForReals(condition, ("x", "y"), random.choice([assumption, assumption, None]))
+        points = ({"x": x, "y": y} for x in GRID for y in GRID)
+        try:
+            algebra.for_reals(j)
+            seen.add("proved")
+            assert all(algebra.wrong_at(j, p) is None for p in points), str(j)
+        except algebra.NeverSatisfied:
+            seen.add("vacuous")
+            assert not any(algebra.assumption_holds(j, p) for p in points), str(j)
+        except algebra.FailsAt as failure:
+            seen.add("refuted")
+            assert algebra.wrong_at(j, failure.point) is not None
+        except NotProved as reason:
+            assert "replay does not confirm" not in str(reason), str(j)
+    assert seen == {"proved", "vacuous", "refuted"}
 
 
 # ---- Lemma A.2 --------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from checker.proving.witnesses import of_point
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
 TESTED = 10_000  # inputs of a long search
+POINTS = 2_000  # points of real numbers that are tried
 TEST_SECONDS = 30.0  # for all claims of a `test` run together, about
 
 
@@ -123,7 +124,7 @@ class Checker:
             return self._points(j, self.timeout, f"{reason}; ")
 
     def _points(self, j: ForReals, seconds: float, before: str = "") -> Outcome:
-        found = search_points(j, TESTED, seconds)
+        found = search_points(j, POINTS, seconds)
         if found.witness is not None:
             return Outcome("REFUTED", witness=found.witness)
         return Outcome("UNDECIDED", reason=f"{before}no counterexample among {found.tried:,} points that satisfy the assumption")
