@@ -65,6 +65,9 @@ FALSE: list[tuple[str, Callable[..., bool]]] = [  # a claim, and where it is fal
     ("min(x, y, 1) < third for all real x, y where x + y < 2/3 or x == third and y == third", lambda x, y: x == y == F(1, 3)),
     ("not (x + y == 3 and x * y == 2) for all real x, y", lambda x, y: x + y == 3 and x * y == 2),
     ("y != 2 for all real x, y where x^2 == 2 * y^2 + 1 and x == 3", lambda x, y: x == 3 and y == 2),
+    ("(if x > 0 then -1 / x else x + 1) <= 0 for all real x where x >= 0", lambda x: x == 0),  # 0 is no denominator there
+    ("1 / x * (1 / x) < 0 for all real x where x < 0", lambda x: x < 0),
+    ("1 / x^3 > -1 for all real x where x < 0", lambda x: 0 > x >= -1),
     ("y != x + 1 for all real x, y where x^2 >= 2 and x^3 <= 3 and x > 0", lambda x, y: x**2 >= 2 and x**3 <= 3 and y == x + 1),
 ]
 
@@ -108,7 +111,8 @@ def test_a_zero_denominator_is_a_counterexample(statement: str, wrong: Callable[
     "x^3 <= 3 for all real x where x^2 <= 2",
     "x^3 < 2829/1000 for all real x where x^2 <= 2",  # 2 sqrt(2) = 2.8284...
     "distance(x, y) <= distance(x, z) + distance(z, y) for all real x, y, z",
-    "1 / x > 0 for all real x where x > 0",
+    "1 / x > 0 for all real x where x > 0", "1 / x * (1 / x) > 0 for all real x where x < 0",
+    "1 / x * (1 / x) + 1 / x + 1 > 0 for all real x where x != 0",
     "(if x == 0 then 0 else 1 / x) * x <= 1 for all real x",
     "(if x > 0 then 1 / x else x) <= max(1, 1 / (x^2 + 1) + 1 / x^2) for all real x where x != 0",
     "x == 0 or x / x == 1 for all real x", "x != 0 and 1 / x > 0 or x <= 0 for all real x",
