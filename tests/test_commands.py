@@ -176,6 +176,26 @@ def test_run_a_circuit(tiny: str) -> None:
     assert "1 fetch" in trace and "2:1" in trace
 
 
+def test_run_a_circuit_on_a_rung(tmp_path: Path) -> None:
+    """Row 1 weighs row 2 by e^c / (1 + e^c): with c = 0 it is 1/2, which is no word."""
+    file = tmp_path / "rungs.lks"
+    file.write_text(TINY.replace("  width 3;", "  width 3; scale 0; fraction 3; integer 4;"), encoding="utf-8")
+    run = ("run", str(file), "second", "--input", "0,1")
+    done = lockstep(*run)
+    assert done.returncode == 2 and "expected a word in 0..1, found 1/2" in done.stderr
+    assert lockstep(*run, "--rung", "exact").stdout == "1\n"
+    done = lockstep("run", str(file), "second", "--input", "all", "--rung", "softmax")
+    assert done.stdout.startswith("0,0 -> 0\n0,1 -> no value: ")
+    file.write_text(TINY.replace("  width 3;", "  width 3; scale 1000;"), encoding="utf-8")
+    done = lockstep(*run)
+    assert done.returncode == 2 and done.stderr.startswith("error[UNDECIDED]")
+    assert lockstep("run", str(file), "second", "--input", "all").stdout.startswith("0,0 -> 0\n0,1 -> undecided: ")
+    done = lockstep(*run, "--rung", "rounded")
+    assert done.returncode == 2 and "expected a circuit with the numbers of the rung rounded" in done.stderr
+    done = lockstep("run", str(file), "pair", "n=1", "--input", "3,2", "--rung", "exact")
+    assert done.returncode == 2 and "found the protocol pair" in done.stderr
+
+
 def test_trace_of_a_protocol(tiny: str) -> None:
     trace = lockstep("run", tiny, "pair", "n=2", "--input", "1,2,3,3", "--trace").stdout
     assert "x[3]=3, x[4]=3" in trace

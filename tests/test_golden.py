@@ -20,7 +20,7 @@ def output(command: str) -> str:
     words = shlex.split(command.removeprefix("$ lockstep "))
     done = subprocess.run([sys.executable, "-m", "checker", *words], capture_output=True, text=True, cwd=ROOT, timeout=200)
     text = re.sub(r"\d+\.\d\d s", "0.00 s", done.stdout + done.stderr)
-    text = re.sub(r"^  (python|lockstep-checker|z3-solver|lark) .*$", r"  \1 VERSION", text, flags=re.MULTILINE)
+    text = re.sub(r"^  (python|lockstep-checker|z3-solver|python-flint|lark) .*$", r"  \1 VERSION", text, flags=re.MULTILINE)
     return f"{command}\n{text}exit {done.returncode}\n"
 
 

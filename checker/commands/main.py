@@ -88,6 +88,7 @@ def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: boo
 @click.argument("parameters", nargs=-1, metavar="[K=V]...")
 @click.option("--input", "given", required=True, metavar="LIST|random:SEED|all", help="Input words, e.g. 1,0,1.")
 @click.option("--trace", is_flag=True, help="Show every round and machine, or every layer and row.")
+@click.option("--rung", type=click.Choice(["exact", "softmax", "rounded"]), help="Run a circuit on this rung instead of its own.")
 @click.option(
     "--backend",
     type=click.Choice(["exact", "numpy"]),
@@ -98,9 +99,19 @@ def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: boo
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), help="With --backend numpy.  [default: float64]")
 @SCALE
 def run(
-    file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool, backend: str, dtype: str | None, scale: int | None
+    file: str,
+    name: str,
+    parameters: tuple[str, ...],
+    given: str,
+    trace: bool,
+    rung: str | None,
+    backend: str,
+    dtype: str | None,
+    scale: int | None,
 ) -> int:
     """Run a protocol or circuit of FILE and print its output words.
+
+    A circuit with fraction bits runs with every head rounded to the nearest.
 
     \b
     Examples:
@@ -112,9 +123,10 @@ def run(
 
     if backend == "exact" and (dtype is not None or scale is not None):
         raise click.UsageError("--dtype and --scale go with --backend numpy")
-    return run_command(
-        file, name, parameters, given, trace, None if backend == "exact" else FloatOptions(dtype or "float64", scale)
-    )
+    if backend == "numpy" and rung is not None:
+        raise click.UsageError("--rung goes with --backend exact")
+    floats = None if backend == "exact" else FloatOptions(dtype or "float64", scale)
+    return run_command(file, name, parameters, given, trace, floats, rung)
 
 
 @cli.command("compile")

@@ -12,16 +12,17 @@ import click
 from checker.commands.definitions import as_circuit, closed, needed, scaled
 from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
+from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault, satisfies
 from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
 from checker.language import printer
-from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
+from checker.language.diagnostics import NOWHERE, Diagnostic, Span, SpecError, spec_error
 from checker.models.circuit import Circuit
 from checker.models.protocol import Array, Protocol
 from checker.proving.inputs import parse_input, random_inputs
 from checker.reporting.traces import Words, circuit_trace, protocol_trace
 
-INPUT = Span("--input", 0, 0)
+INPUT, RUNG = Span("--input", 0, 0), Span("--rung", 0, 0)
 RANDOM = re.compile(r"random:([0-9]{1,18})", re.ASCII)
 
 
@@ -34,20 +35,36 @@ class FloatOptions:
 
 
 def run_command(
-    file: str, name: str, parameters: tuple[str, ...], given: str, trace: bool, floats: FloatOptions | None = None
+    file: str,
+    name: str,
+    parameters: tuple[str, ...],
+    given: str,
+    trace: bool,
+    floats: FloatOptions | None = None,
+    rung: str | None = None,
 ) -> int:
-    """Print outputs. 1 if the run breaks the memory or a `keeps`, 2 if something has no value."""
+    """Print outputs. 1 if the run breaks the memory or a `keeps`, 2 if something has no value or is undecided."""
     model = closed(file, name, parameters)
     if floats is not None:
         return _run_floats(name, model, given, trace, floats)
+    if rung is not None:
+        model = _at_rung(model, rung)
     worst = 0
     found = False
     for words in _inputs(model, given):
         found = True
-        run = _replay(model, words)
+        start = f"{_flat(model.inputs, words)} -> " if given == "all" else ""
+        try:
+            run = _replay(model, words)
+        except Undecided as reason:
+            text = f"{reason.place}: the bounds of the numbers leave open: {reason}"
+            if given != "all":
+                raise SpecError(Diagnostic("UNDECIDED", text, NOWHERE)) from None
+            click.echo(f"{start}undecided: {text}")
+            worst = 2
+            continue
         if trace:
             _show_trace(model, words, run, given)
-        start = f"{_flat(model.inputs, words)} -> " if given == "all" else ""
         if run.fault is None:
             click.echo(start + _flat(model.outputs, run.outputs))
         elif given == "all":
@@ -92,6 +109,15 @@ def _run_floats(name: str, model: Protocol | Circuit, given: str, trace: bool, o
 
 def _nothing(name: str) -> SpecError:
     return spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
+
+
+def _at_rung(model: Protocol | Circuit, rung: str) -> Circuit:
+    if isinstance(model, Protocol):
+        raise spec_error("RUNG", f"expected a circuit, found the protocol {model.name}", RUNG)
+    try:
+        return model.at(rung)
+    except ValueError as reason:
+        raise spec_error("RUNG", f"expected a circuit with the numbers of the rung {rung}: {reason}", RUNG) from None
 
 
 def _replay(model: Protocol | Circuit, words: Words) -> ProtocolRun | CircuitRun:

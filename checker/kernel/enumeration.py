@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from itertools import permutations, product
 from math import factorial, prod
 
-from checker.kernel.judgements import Computes, Counts, Fits, Judgement, Simulates
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.protocol_rules import instances
+from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
 from checker.kernel.replay.circuit import replay_circuit
+from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation, satisfies
 from checker.kernel.replay.protocol import replay_protocol
@@ -64,8 +66,42 @@ def _products(inputs: tuple[Array, ...], free: set[str]) -> Iterator[Words]:
             yield {a.name: first, **rest}
 
 
+def circuit_of(j: Judgement) -> Circuit | None:
+    """The circuit that a judgement about inputs is about, if it is about one."""
+    m = j.circuit if isinstance(j, (Simulates, Delivers)) else j.subject if isinstance(j, Computes) else None
+    return m if isinstance(m, Circuit) else None
+
+
+def adversaries(j: Judgement) -> tuple[Adversary, ...]:
+    """Those who may find something wrong: on the rung rounded several, else one, who has nothing to say."""
+    c = circuit_of(j)
+    return ADVERSARIES if c is not None and c.rung == "rounded" else (NEAREST,)
+
+
 def violated(j: Judgement, words: Words) -> str | None:
-    """What is wrong at this input, by the replay interpreters; None if nothing is."""
+    """What is wrong at this input, by the replay interpreters; None if nothing is found wrong.
+
+    On the rung rounded each adversary is tried, on the rung softmax a number must be certified to be wrong.
+    """
+    found = violation(j, words)
+    return None if found is None else found[0]
+
+
+def violation(j: Judgement, words: Words) -> tuple[str, Adversary] | None:
+    """What is wrong at this input, and with which adversary."""
+    several = adversaries(j)
+    for adversary in several:
+        try:
+            wrong = violated_by(j, words, adversary)
+        except Undecided:
+            continue
+        if wrong is not None:
+            return (f"{adversary}, {wrong}" if len(several) > 1 else wrong), adversary
+    return None
+
+
+def violated_by(j: Judgement, words: Words, adversary: Adversary | None) -> str | None:
+    """What is wrong at this input with this adversary, without one with some; None if nothing is. Raises `Undecided`."""
     match j:
         case Fits(p):
             run = replay_protocol(p, words)
@@ -77,14 +113,14 @@ def violated(j: Judgement, words: Words) -> str | None:
                 return f"keeps number {k + 1} of round {r + 1} is false"
             return None
         case Simulates(c, p):
-            left, right = replay_protocol(p, words), replay_circuit(c, words)
+            left, right = replay_protocol(p, words), replay_circuit(c, words, adversary)
             if left.fault is not None or right.fault is not None:
                 return f"undefined: {left.fault or right.fault}"
             if left.outputs == right.outputs:
                 return None
             return f"the protocol puts out {shown(left.outputs)}, the circuit {shown(right.outputs)}"
         case Computes(m, equation, each, functions):
-            found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
+            found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words, adversary)
             if found.fault is not None:
                 return f"undefined: {found.fault}"
             for variables in instances(each):
@@ -99,25 +135,33 @@ def violated(j: Judgement, words: Words) -> str | None:
 
 
 def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
-    """Proved if nothing is wrong at any input; `most` is the budget in inputs."""
+    """Proved if nothing is wrong at any input; `most` is the budget in inputs.
+
+    Below the rung exact numbers are known by bounds, which hold for all valid heads (Def. A.1): all that the local functions and
+    readouts do with them must be decided by the bounds.
+    """
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
         raise NotProved("circuit and protocol have different inputs or outputs")
-    circuit = j.circuit if isinstance(j, Simulates) else m
-    if isinstance(circuit, Circuit) and circuit.rung != "exact":
-        raise NotProved(f"a run shows one of many valid outputs on the rung {circuit.rung}")
     count = input_count(m.inputs, m.requires)
     if count > most:
         raise NotProved(f"{count:,} inputs are more than {most:,}")
     seen = 0
     for words in every_input(m.inputs, m.requires, m.functions):
         seen += 1
-        wrong = violated(j, words)
+        try:
+            wrong = violated_by(j, words, None)
+        except Undecided as reason:
+            wrong = f"undecided: {reason.place}: {reason}"
         if wrong is not None:
             raise NotProved(f"at {words}: {wrong}")
     if not seen:
         raise NotProved("no input satisfies `requires`")
-    return conclude(j, "enumeration", f"all {seen:,} inputs, by the replay interpreters")
+    circuit = circuit_of(j)
+    if circuit is None or circuit.rung == "exact":
+        return conclude(j, "enumeration", f"all {seen:,} inputs, by the replay interpreters")
+    bounds = "softmax" if circuit.rung == "softmax" else "the outputs of all valid heads"
+    return conclude(j, "enumeration with bounds", f"all {seen:,} inputs, by the replay interpreters with bounds of {bounds}")
 
 
 class FalseComparison(NotProved):

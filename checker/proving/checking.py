@@ -205,7 +205,7 @@ def _all_claims(files: list[Loaded], original: Loaded | None) -> list[ClaimAt]:
 def versions() -> tuple[tuple[str, str], ...]:
     """What the verdicts depend on."""
     found = [("python", platform.python_version())]
-    for name in ("lockstep-checker", "z3-solver", "lark"):
+    for name in ("lockstep-checker", "z3-solver", "python-flint", "lark"):
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:

@@ -1,4 +1,7 @@
-"""Looking for a counterexample: with the evaluator first (fast), confirmed by the replay interpreters, then made small."""
+"""Looking for a counterexample: with the evaluator first (fast), confirmed by the replay interpreters, then made small.
+
+Circuits with a scale are left to the replay interpreter, which tries several adversaries on the rung rounded.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from time import monotonic
 
 from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
-from checker.kernel.enumeration import every_input, input_count, violated
+from checker.kernel.enumeration import circuit_of, every_input, input_count, violated, violation
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
+from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
+from checker.kernel.replay.enclosures import Undecided
+from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import Message, satisfies
 from checker.kernel.routing_rules import selector_of
 from checker.models.circuit import Circuit
@@ -62,10 +68,9 @@ def search(j: InputJudgement, budget: int, seconds: float) -> Search:
             break
         tried += 1
         if suspicious(j, words):
-            wrong = violated(j, words)
-            if wrong is None:
+            if violated(j, words) is None:
                 raise Disagreement(f"{j}: the evaluator finds an error at {words} that replay does not confirm")
-            return Search(of_input(j, *smallest(j, words, wrong, complete)), tried, False)
+            return Search(_witness(j, smallest(j, words, complete)), tried, False)
     return Search(None, tried, complete)
 
 
@@ -75,12 +80,19 @@ def from_model(j: InputJudgement, model: dict[str, int]) -> Witness | None:
     words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
     if not model or not satisfies(m.requires, m.functions, m.inputs, words):
         return None
-    wrong = violated(j, words)
-    return None if wrong is None else of_input(j, *smallest(j, words, wrong, first=False))
+    return None if violated(j, words) is None else _witness(j, smallest(j, words, first=False))
+
+
+def _witness(j: InputJudgement, words: Words) -> Witness:
+    found = violation(j, words)
+    assert found is not None
+    return of_input(j, words, *found)
 
 
 def suspicious(j: InputJudgement, words: Words) -> bool:
-    """Is something wrong at this input, by the evaluator?"""
+    """Is something wrong at this input, by the evaluator? Where that has no answer, by replay."""
+    if (c := circuit_of(j)) is not None and c.rung != "exact":
+        return violated(j, words) is not None
     try:
         match j:
             case Fits(p):
@@ -113,7 +125,7 @@ def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: d
     return all(evaluate(j.equation, Scope({**names, **variables}, functions)) for variables in instances(j.each))
 
 
-def smallest(j: InputJudgement, words: Words, wrong: str, first: bool) -> tuple[Words, str]:
+def smallest(j: InputJudgement, words: Words, first: bool) -> Words:
     """Lower one word at a time while the claim stays violated (an exhaustive search in order has the first already)."""
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     end = monotonic() + 2.0
@@ -123,11 +135,10 @@ def smallest(j: InputJudgement, words: Words, wrong: str, first: bool) -> tuple[
         for smaller in _lower(m, words):
             if monotonic() > end:
                 break
-            reason = violated(j, smaller) if suspicious(j, smaller) else None
-            if reason is not None:
-                words, wrong, again = smaller, reason, True
+            if suspicious(j, smaller) and violated(j, smaller) is not None:
+                words, again = smaller, True
                 break
-    return words, wrong
+    return words
 
 
 def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
@@ -165,12 +176,12 @@ def search_points(j: ForReals, budget: int, seconds: float) -> Search:
 # ---- routings -------------------------------------------------------------------------------
 
 Routing = tuple[tuple[int, int], ...]  # (source, destination) of each message, in the order of sending
+Boxes = dict[int, list[str]]  # what each machine reads
 
 
 def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
     """A valid routing that is not delivered: all of a small instance, else random ones
     after one built on a weakness of the selector."""
-    p = j.circuit.packets[0]
     end, tried = monotonic() + seconds, 0
     routings, complete = _routings(j, budget)
     for routing in routings:
@@ -179,14 +190,30 @@ def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
             break
         tried += 1
         try:
-            sent, got = deliver(j, routing)
-        except Fault:
+            found = undelivered(j, routing)
+        except (Fault, ReplayFault):
             return Search(None, tried, False)  # the circuit is undefined; that is for other claims to refute
-        if sent != got:
-            if got != replayed(j, routing):
-                raise Disagreement(f"{j}: the evaluator and replay differ on the routing {routing}")
-            return Search(of_routing(p.name, routing, sent, got), tried, False)
+        if found is not None:
+            return Search(of_routing(j, routing, *found), tried, False)
     return Search(None, tried, complete)
+
+
+def undelivered(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes, Adversary] | None:
+    """What is sent and what is read instead, and with which adversary; None if nothing is found wrong."""
+    if j.circuit.rung == "exact":
+        sent, got = deliver(j, routing)
+        if sent != got and got != replayed(j, routing):
+            raise Disagreement(f"{j}: the evaluator and replay differ on the routing {routing}")
+        return None if sent == got else (sent, got, NEAREST)
+    sent = expected(j, routing)
+    for adversary in ADVERSARIES if j.circuit.rung == "rounded" or j.noise else (NEAREST,):
+        try:
+            got = replayed(j, routing, adversary)
+        except Undecided:
+            continue
+        if sent != got:
+            return sent, got, adversary
+    return None
 
 
 def _routings(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
@@ -236,23 +263,29 @@ def messages(j: Delivers, routing: Routing) -> list[tuple[int, int, str, tuple[i
     return found
 
 
-def replayed(j: Delivers, routing: Routing) -> dict[int, list[str]]:
-    """What each machine reads, by the replay interpreter."""
+def expected(j: Delivers, routing: Routing) -> Boxes:
+    """What was sent to each machine."""
+    boxes: Boxes = {i: [] for i in range(1, j.circuit.packets[0].machines + 1)}
+    for i, d, tag, words in messages(j, routing):
+        boxes[d].append(f"{tag}{words} from {i}")
+    return {i: sorted(box) for i, box in boxes.items()}
+
+
+def replayed(j: Delivers, routing: Routing, adversary: Adversary = NEAREST) -> Boxes:
+    """What each machine reads, by the replay interpreter. Raises `Undecided`."""
     sent: dict[int, list[Message]] = {}
     for i, d, tag, words in messages(j, routing):
         sent.setdefault(i, []).append(Message(tag, words, i, d))
-    got = replay.replay_routing(j.circuit, sent)
+    got = replay.replay_routing(j.circuit, sent, adversary, j.noise)
     return {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in box) for i, box in got.items()}
 
 
-def deliver(j: Delivers, routing: Routing) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """What was sent to each machine, and what it reads after the head."""
+def deliver(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes]:
+    """What was sent to each machine, and what it reads after the head, by the evaluator on the rung exact."""
     c, p = j.circuit, j.circuit.packets[0]
     states = {i: cs.RowState(Vec({}, c.width)) for i in c.rows}
-    expected: dict[int, list[str]] = {i: [] for i in range(1, p.machines + 1)}
     for i, d, tag, words in messages(j, routing):
         states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(tag, words, d, True)))
-        expected[d].append(f"{tag}{words} from {i}")
     out = cs.attend(c, c.layers[0].heads[0], states)
-    got = {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in pk.unpack(c, p, i, out[i])) for i in expected}
-    return {i: sorted(box) for i, box in expected.items()}, got
+    got = {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in pk.unpack(c, p, i, out[i])) for i in range(1, p.machines + 1)}
+    return expected(j, routing), got

@@ -6,27 +6,29 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from checker.kernel.enumeration import shown
-from checker.kernel.judgements import Computes, Fits, ForReals, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
 from checker.kernel.proofs import Witness
-from checker.kernel.replay.circuit import replay_circuit
+from checker.kernel.replay.adversaries import NEAREST, Adversary
+from checker.kernel.replay.circuit import CircuitRun, replay_circuit
+from checker.kernel.replay.enclosures import Number, bounds
 from checker.kernel.replay.expressions import Fault, Message, Scope, Value, by_name, evaluate
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
 from checker.models.circuit import Circuit
-from checker.models.protocol import Protocol
+from checker.models.protocol import Protocol, words_of
 
 Words = dict[str, tuple[int, ...]]
 
 
-def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str) -> Witness:
-    """The witness for one input that replay has confirmed."""
+def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
+    """The witness for one input that replay has confirmed, with this adversary on the rung rounded."""
     match j:
         case Simulates(c, p):
-            table = _side_by_side(c, p, words)
+            table = _side_by_side(c, p, words, adversary)
         case Fits(p):
             table = _traffic(p, words)
         case Computes():
-            table = _outputs(j.subject, words)
+            table = _outputs(j.subject, words, adversary)
     return Witness(wrong, tuple(words.items()), tuple(table))
 
 
@@ -46,21 +48,64 @@ def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def of_routing(name: str, routing: Iterable[tuple[int, int]], sent: dict[int, list[str]], got: dict[int, list[str]]) -> Witness:
+def of_routing(
+    j: Delivers,
+    routing: Iterable[tuple[int, int]],
+    sent: dict[int, list[str]],
+    got: dict[int, list[str]],
+    adversary: Adversary = NEAREST,
+) -> Witness:
     """A routing that is not delivered."""
     shown = ", ".join(f"{i} to {d}" for i, d in routing)
+    name = j.circuit.packets[0].name
     first = next(i for i in sent if sent[i] != got[i])
-    return Witness(f"machine {first} reads {got[first]}, sent were {sent[first]}", (), (f"routing of {name}: {shown}",))
+    return Witness(
+        f"machine {first} reads {got[first]}, sent were {sent[first]}",
+        (),
+        (*_rung(j.circuit, adversary), f"routing of {name}: {shown}"),
+    )
 
 
 def _box(messages: Iterable[Message]) -> str:
     return " ".join(sorted(f"{m.tag}({','.join(map(str, m.words))})<{m.source}" for m in messages)) or "-"
 
 
-def _side_by_side(c: Circuit, p: Protocol, words: Words) -> list[str]:
+def _rung(c: Circuit, adversary: Adversary) -> list[str]:
+    """The numbers of the rung, below exact."""
+    if c.rung == "exact":
+        return []
+    if c.rung == "softmax":
+        return [f"softmax with scale {c.scale}"]
+    return [f"{adversary}: scale {c.scale}, fraction {c.fraction}, integer {c.integer}"]
+
+
+def _off(c: Circuit, words: Words, run: CircuitRun, layer: int, i: int) -> list[str]:
+    """The coordinate of row i of X^layer that is farthest from that of hardmax."""
+    if c.rung == "exact":
+        return []
+    exact = replay_circuit(c.at("exact"), words)
+    if layer >= min(len(exact.rows), len(run.rows)):
+        return ["  the circuit is undefined with hardmax as well"] if exact.fault is not None else []
+    mine, theirs = run.rows[layer][i], exact.rows[layer][i]
+
+    def distance(k: int) -> Fraction:
+        return max(abs(x - bounds(theirs.get(k, 0))[0]) for x in bounds(mine.get(k, 0)))
+
+    far = max(sorted({*mine, *theirs}), key=distance, default=0)
+    if not far or distance(far) == 0:
+        return [f"  row {i} is what it is with hardmax"]
+    return [f"  row {i}, coordinate {far} after layer {layer}: {_decimal(mine.get(far, 0))}, with hardmax {theirs.get(far, 0)}"]
+
+
+def _decimal(x: Number) -> str:
+    return f"{x} = {float(x):.6g}" if isinstance(x, Fraction) and x.denominator != 1 else str(x)
+
+
+def _side_by_side(c: Circuit, p: Protocol, words: Words, adversary: Adversary) -> list[str]:
     """MachineIn of each round beside what the circuit's rows read, from the first layer where they differ on."""
-    left, right = replay_protocol(p, words), replay_circuit(c, words)
-    lines: list[str] = []
+    left, right = replay_protocol(p, words), replay_circuit(c, words, adversary)
+    lines = _rung(c, adversary)
+    start = len(lines)
     for layer in range(2, min(len(left.inboxes), len(right.inboxes) - 1) + 1):
         mine, theirs = left.inboxes[layer - 1], right.inboxes[layer]
         token = right.machines if layer == len(c.layers) else {i: i for i in mine}
@@ -71,14 +116,19 @@ def _side_by_side(c: Circuit, p: Protocol, words: Words) -> list[str]:
             lines += [
                 f"  machine {i}  MachineIn^({layer})  {_box(mine.get(i, ()))}",
                 f"  token {w}    reads          {_box(theirs.get(w, ()))}",
+                *_off(c, words, right, layer, w),
             ]
             break
-    if not lines:
+    if len(lines) == start:
         lines.append(
             f"they part at layer {len(c.layers)} ({c.layers[-1].name}), in the output:"
             if right.fault is None
             else f"the circuit is undefined: {right.fault.place}: {right.fault}"
         )
+        if left.fault is None and right.fault is None:
+            keys = words_of(p.outputs)
+            wrong = next(w for w, key in enumerate(keys, 1) if _word(left.outputs, key) != _word(right.outputs, key))
+            lines += _off(c, words, right, len(c.layers), wrong)
     return [*lines, f"  protocol {shown(left.outputs)}", f"  circuit  {shown(right.outputs)}"]
 
 
@@ -93,6 +143,12 @@ def _traffic(p: Protocol, words: Words) -> list[str]:
     return lines + [f"round {r + 1} ({p.rounds[r].name}): keeps number {k + 1} is false" for r, k in run.keeps_fail]
 
 
-def _outputs(m: Protocol | Circuit, words: Words) -> list[str]:
-    run = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words)
-    return [f"output {shown(run.outputs)}"] + ([] if run.fault is None else [f"{run.fault.place}: {run.fault}"])
+def _word(outputs: Words, key: tuple[str, int]) -> int:
+    name, k = key
+    return outputs[name][k - 1]
+
+
+def _outputs(m: Protocol | Circuit, words: Words, adversary: Adversary) -> list[str]:
+    run = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words, adversary)
+    lines = _rung(m, adversary) if isinstance(m, Circuit) else []
+    return [*lines, f"output {shown(run.outputs)}"] + ([] if run.fault is None else [f"{run.fault.place}: {run.fault}"])

@@ -310,7 +310,9 @@ def finished(c: Circuit, w: int, key: tuple[str, int], row: Vec) -> Value:
 
 
 def run(c: Circuit, inputs: dict[str, Any]) -> tuple[list[Rows], dict[tuple[str, int], Value]]:
-    """All residual streams X^0..X^L and the output words. Raises `Fault`."""
+    """All residual streams X^0..X^L and the output words, on the rung exact. Raises `Fault`."""
+    if c.rung != "exact":
+        raise Unsupported(f"a run on the rung {c.rung}")
     streams = [initial(c, inputs)]
     for layer in c.layers:
         streams.append(apply_layer(c, layer, streams[-1]))

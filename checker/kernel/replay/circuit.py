@@ -6,10 +6,11 @@ is one of many, in exact numbers; without an adversary there is one run whose bo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from checker.kernel.replay.adversaries import NEAREST, Adversary
+from checker.kernel.replay.adversaries import NEAREST, Adversary, Choice, Place
 from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, bounds, exact, least
 from checker.kernel.replay.expressions import (
     Fault,
@@ -80,6 +81,11 @@ def selector_width(selector: Selector) -> int:
     if selector.name in ("identity", "random"):
         return selector.arguments[0]
     return selector.arguments[0] * selector.arguments[2]
+
+
+def validity(c: Circuit) -> frozenset[int]:
+    """The last coordinate of every packet."""
+    return frozenset(p.at + j * c.packet_width(p) - 1 for p in c.packets for j in range(1, selector_width(p.selector) + 1))
 
 
 def packed(c: Circuit, p: Packets, sent: list[Message]) -> Vector:
@@ -311,7 +317,7 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
 
     On the rung rounded the adversary picks valid outputs of the heads; with none, the run encloses the runs of all.
     """
-    run, fault = _Run(c, words, Heads(c, adversary)), None
+    run, fault = _Run(c, words, Heads(c, adversary, validity(c))), None
     try:
         run.start()
         for index, layer in enumerate(c.layers):
@@ -323,6 +329,31 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
     return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault, run.machines)
 
 
+def replay_all(
+    c: Circuit, words: dict[str, tuple[int, ...]], chosen: Callable[[Place], bool], otherwise: Adversary = NEAREST
+) -> Iterator[CircuitRun]:
+    """The runs with every valid choice at the chosen places, elsewhere as `otherwise` says. For tiny circuits: they multiply."""
+    picked: list[int] = []
+    while True:
+        most: list[int] = []
+
+        def pick(place: Place, choice: Choice, most: list[int] = most) -> int:
+            if not chosen(place):
+                return otherwise.pick(place, choice)
+            most.append(choice.high - choice.low)
+            if len(most) > len(picked):
+                picked.append(0)
+            return choice.low + picked[len(most) - 1]
+
+        yield replay_circuit(c, words, Adversary(f"rounded by choice {picked}", pick))
+        del picked[len(most) :]
+        while picked and picked[-1] == most[len(picked) - 1]:
+            picked.pop()
+        if not picked:
+            return
+        picked[-1] += 1
+
+
 @deep_recursion()
 def replay_routing(
     c: Circuit, sent: dict[int, list[Message]], adversary: Adversary | None = NEAREST, noise: Fraction = Fraction(0)
@@ -331,7 +362,7 @@ def replay_routing(
 
     The row that is read differs by at most `noise`, in every coordinate, from what a valid head puts out.
     """
-    p, run = c.packets[0], _Run(c, {}, Heads(c, adversary, noise))
+    p, run = c.packets[0], _Run(c, {}, Heads(c, adversary, validity(c), noise))
     run.rows.append({i: {} for i in c.rows})
     vectors: dict[int, Vectors] = {}
     head = c.layers[0].heads[0]
@@ -350,7 +381,7 @@ def replay_routing(
 @deep_recursion()
 def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Fraction:
     """<query_i, key_j> of the one head of `c`, where row j sends messages of its packets to these destinations."""
-    head, run = c.layers[0].heads[0], _Run(c, {}, Heads(c, None))
+    head, run = c.layers[0].heads[0], _Run(c, {}, Heads(c, None, validity(c)))
     run.rows.append({row: {} for row in c.rows})
     query, _ = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
     key, _ = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))

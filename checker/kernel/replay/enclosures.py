@@ -32,7 +32,8 @@ class Enclosure:
     step: Fraction
 
     def __str__(self) -> str:
-        return f"{float(self.low):.6g}..{float(self.high):.6g}"
+        low, high = float(self.low), float(self.high)
+        return f"~{round(low, 9) + 0.0:.6g}" if high - low < 1e-9 else f"{low:.6g}..{high:.6g}"
 
     def __add__(self, other: Number) -> Number:
         if isinstance(other, Enclosure):

@@ -40,17 +40,12 @@ class Shift:
 class Heads:
     """X^l from X^(l-1). On the rung rounded the adversary picks the outputs; with none, bounds hold for all valid ones."""
 
-    def __init__(self, c: Circuit, adversary: Adversary | None, noise: Fraction = Fraction(0)) -> None:
-        """`noise` may be added to every coordinate beside what the heads do."""
-        self.c, self.adversary, self.noise = c, adversary, noise
+    def __init__(self, c: Circuit, adversary: Adversary | None, validity: frozenset[int], noise: Fraction = Fraction(0)) -> None:
+        """`validity`: the last coordinates of the packets; `noise` may be added to every coordinate beside what the heads do."""
+        self.c, self.adversary, self.validity, self.noise = c, adversary, validity, noise
         self.unit = Fraction(0) if c.fraction is None else Fraction(1, 1 << c.fraction)
         rounded = c.fraction is not None and c.integer is not None
         self.bits = bits_for(c.fraction, c.integer, len(c.rows)) if rounded else REAL  # type: ignore[arg-type]
-        self.validity = {
-            k
-            for p in c.packets
-            for k in range(p.at + c.packet_width(p) - 1, c.width + 1, c.packet_width(p))  # beyond the block it does no harm
-        }
 
     def apply(self, x: Rows, layer: int, heads: list[Head]) -> Rows:
         """X plus the outputs of the heads. `layer` counts from 1."""
