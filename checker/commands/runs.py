@@ -85,10 +85,14 @@ def _run_floats(name: str, model: Protocol | Circuit, given: str, trace: bool, o
     if trace:
         raise spec_error("OPTION", "expected no --trace with --backend numpy: traces are exact", Span("--trace", 0, 0))
     needed("numpy", "floats")
+    from checker.backends.enough import enough
     from checker.backends.floats import FloatCircuit
 
     circuit = scaled(as_circuit(model), options.scale)
     machine = FloatCircuit(circuit, options.dtype)
+    ok, reason = enough(circuit, options.dtype)
+    if not ok:
+        click.echo(f"warning: {options.dtype} at scale {circuit.scale} may not be enough: {reason}", err=True)
     worst, found = 0, False
     inputs = _inputs(circuit, given)
     while batch := list(islice(inputs, 1_000)):
