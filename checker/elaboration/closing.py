@@ -28,10 +28,19 @@ NOTHING: Mapping[str, int] = {}
 X = TypeVar("X")
 
 
-def fold(e: s.Expr, constants: Mapping[str, int | Fraction], functions: Mapping[str, s.FunctionDefinition]) -> s.Expr:
-    """The expression with constants substituted and everything static a number (or TRUE, FALSE)."""
+def fold(
+    e: s.Expr,
+    constants: Mapping[str, int | Fraction],
+    functions: Mapping[str, s.FunctionDefinition],
+    unbound: tuple[str, ...] = (),
+) -> s.Expr:
+    """The expression with constants substituted and everything static a number (or TRUE, FALSE).
+
+    `unbound` names mean something else than a constant or a function of that name: they stay.
+    """
     with deep():
-        return Folder(functions).expr(e, {name: literal(value) for name, value in constants.items()})
+        env = {name: literal(value) for name, value in constants.items()}
+        return Folder(functions).expr(e, {**env, **{name: s.Name(name) for name in unbound}})
 
 
 class _Closer:
@@ -45,7 +54,7 @@ class _Closer:
         functions: Mapping[str, s.FunctionDefinition],
     ) -> None:
         self.folder = Folder(functions)
-        self.env: dict[str, s.Expr] = {}
+        self.env: dict[str, s.Expr] = {a.name: s.Name(a.name) for a in (*d.inputs, *d.outputs)}
         if set(arguments) != set(d.parameters):
             raise spec_error(
                 "ARITY",

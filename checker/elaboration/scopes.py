@@ -346,6 +346,8 @@ class _Expressions:
         if e.kind == "only":
             return self.kind(e.body, inner)
         if e.kind == "vector":
+            if isinstance(e.binder, s.OverInbox):
+                self.report("TYPE", "expected no vector over the inbox, whose order is not observable, found one", e.span)
             self.want(e.body, VECTOR, inner)
             return self._vector(scope, e.span)
         self.want(e.body, BOOLEAN if e.kind in ("any", "all", "count") else NUMBER, inner)
@@ -377,7 +379,7 @@ class _Checker(_Expressions):
             match st:
                 case s.Let(name, value):
                     kind = self.kind(value, scope)
-                    self.distinct("constant", [(name, st.span)])
+                    self.distinct("constant", [(name, st.span)], (*RESERVED, *(k for k, x in scope.names.items() if x == ARRAY)))
                     scope = scope.bind(name, kind=kind)
                 case s.Send():
                     self._send(st, scope, sends)

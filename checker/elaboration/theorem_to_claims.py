@@ -195,6 +195,9 @@ def _judgements(
             raise spec_error("TYPE", f"expected a circuit, found the protocol {name}", c.span)
         return found
 
+    def subject_of(found: Model) -> Model:
+        return _original(found, original, instance, c.span) if isinstance(found, Protocol) else found
+
     match c.statement:
         case s.Fits(name):
             return (Fits(protocol(name)),), None, ""
@@ -204,11 +207,12 @@ def _judgements(
                 raise spec_error("TYPE", f"expected the same inputs and outputs in {left} and {right}", c.span)
             return (Simulates(t, p),), None, ""
         case s.Delivers(name, rung):
-            return _delivers(_at_rung(circuit(name), rung, c.span))
+            return _delivers(_at_rung(circuit(name), rung, c.span), c.span)
         case s.Computes(name, equation, each):
             model = _named(name, bound, models, c.span)
-            subject: Model = protocol(name) if isinstance(model, Protocol) else model
-            folded = fold(equation, {k: x for k, x in constants.items() if each is None or k != each.variable}, models.functions)
+            subject = subject_of(model)
+            own = (*(a.name for a in (*model.inputs, *model.outputs)), *(() if each is None else (each.variable,)))
+            folded = fold(equation, constants, models.functions, own)
             span = (
                 None
                 if each is None
@@ -223,7 +227,7 @@ def _judgements(
             return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
         case s.Holds(condition):
             values: dict[str, int] = {}
-            named = _sizes(condition, values, lambda n: _named(n, bound, models, c.span))
+            named = _sizes(condition, values, lambda n: subject_of(_named(n, bound, models, c.span)))
             folded = fold(named, constants, models.functions)
             return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), None, ""
         case s.ForReals(condition, variables, assumption):
@@ -260,7 +264,7 @@ def _original(p: Protocol, original: Models | None, instance: dict[str, int], sp
     return found
 
 
-def _delivers(c: Circuit) -> tuple[tuple[Judgement, ...], None, str]:
+def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], None, str]:
     found: dict[Delivers, None] = {}
     for number, layer in enumerate(c.layers):
         for p in c.packets:
@@ -268,7 +272,7 @@ def _delivers(c: Circuit) -> tuple[tuple[Judgement, ...], None, str]:
                 try:
                     found[routing_head(c, number, p)] = None
                 except NotProved as reason:
-                    raise spec_error("TYPE", str(reason), c.layers[0].heads[0].value[0].span) from None
+                    raise spec_error("TYPE", str(reason), span) from None
     return tuple(found), None, "" if found else "the circuit has no routing layer"
 
 

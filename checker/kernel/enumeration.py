@@ -174,6 +174,8 @@ def counts(j: Counts) -> Proved:
         holds = evaluate(j.condition, Scope(dict(j.values), {f.name: f for f in j.functions}))
     except (Fault, Unsupported) as reason:
         raise NotProved(f"undefined: {reason}") from None
-    if holds is not True:
+    if not isinstance(holds, bool):
+        raise NotProved("expected a comparison, found something else")
+    if not holds:
         raise FalseComparison("the comparison is false")
     return conclude(j, "count", ", ".join(f"{k} = {x}" for k, x in j.values))

@@ -21,7 +21,7 @@ from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
-from checker.semantics.expressions import Fault, Vec, evaluate
+from checker.semantics.expressions import Fault, Vec, evaluate, truth
 from checker.semantics.machines import Sent
 from checker.semantics.precision import Margins
 from checker.semantics.values import Unsupported
@@ -139,7 +139,8 @@ class _Head:
         forms: set[Form | None] = set()
         for i in self.queries:
             scope = sem.row_scope(self.c, i, sem.RowState(Vec({}, self.c.width)))
-            place = next((n for n, x in enumerate(self.key) if x.condition is None or evaluate(x.condition, scope)), None)
+            holds = (x.condition is None or truth(evaluate(x.condition, scope), x.span) for x in self.key)
+            place = next((n for n, taken in enumerate(holds) if taken), None)
             own = place is not None and mentions(self.key[place].value, "self")
             kinds.setdefault((place, i if own else 0), i)
             forms.add(None if place is None else self._form(self.key[place].value))

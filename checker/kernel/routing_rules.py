@@ -12,7 +12,7 @@ from checker.language.syntax import mentions
 from checker.models.circuit import Circuit, Packets
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
-from checker.semantics.expressions import evaluate
+from checker.semantics.expressions import Fault, evaluate, truth
 from checker.semantics.precision import (
     ZERO,
     block_of,
@@ -96,7 +96,12 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
     problem = undecoded(p, error)
     if problem:
         raise NotProved(problem)
-    _values_are_packets(c, p)
+    try:
+        _values_are_packets(c, p)
+    except Unsupported as reason:
+        raise NotProved(f"the values of the head have no symbolic form: {reason}") from None
+    except Fault as fault:
+        raise NotProved(f"undefined: {fault.message}") from None
     off = "" if c.rung == "exact" else f"; a coordinate is off by less than {shown(error)}"
     detail = f"{p.messages}^2 rows of the selector meet; heard above {p.heard}{off}"
     return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation)
@@ -121,7 +126,7 @@ def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
             return case
         if mentions(case.condition, "row", "packed", "destinations", *(a.name for a in c.outputs)):
             raise NotProved("a case that depends on data")
-        if evaluate(case.condition, scope):
+        if truth(evaluate(case.condition, scope), case.span):
             return case
     return None
 

@@ -27,6 +27,8 @@ class Tally:
 
 def prove(goal: Value, assumptions: list[Value], what: str, tally: Tally) -> None:
     """The goal holds wherever the assumptions do, or `NotProved`: it fails somewhere, or z3 gave up."""
+    if not v.is_boolean(goal):
+        raise NotProved(f"{what}: expected a truth value, found something else")
     if goal is True or any(goal is a for a in assumptions):
         tally.rewriting += 1
         return

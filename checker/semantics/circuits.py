@@ -14,7 +14,7 @@ from checker.models.protocol import Array, words_of
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate, join, number
+from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate, join, number, truth
 from checker.semantics.machines import Effect, Sent, local_view, run_local
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
@@ -142,6 +142,7 @@ def _destinations(c: Circuit, state: RowState) -> Callable[[Scope, s.Call], froz
 
 
 def _length(n: Value, e: s.Call) -> int:
+    n = number(n, e.span)
     if isinstance(n, Term) or n != int(n) or not 0 <= n <= 1_000_000:
         raise Fault(f"a vector of {n} coordinates", e.span)
     return int(n)
@@ -156,7 +157,7 @@ def _zeros(scope: Scope, e: s.Call) -> Vec:
 
 
 def _unit(scope: Scope, e: s.Call) -> Vec:
-    k, x = _length(evaluate(e.arguments[0], scope), e), evaluate(e.arguments[1], scope)
+    k, x = _length(evaluate(e.arguments[0], scope), e), number(evaluate(e.arguments[1], scope), e.span)
     if k < 1:
         raise Fault(f"coordinate {k} of a vector", e.span)
     return Vec({k: x} if isinstance(x, Term) or x != 0 else {}, k)
@@ -165,6 +166,8 @@ def _unit(scope: Scope, e: s.Call) -> Vec:
 def _family(make: Callable[..., tuple[Any, ...]]) -> Callable[[Scope, s.Call], Vec]:
     def build(scope: Scope, e: s.Call) -> Vec:
         first, length = evaluate(e.arguments[0], scope), _length(evaluate(e.arguments[1], scope), e)
+        if not isinstance(first, frozenset):
+            number(first, e.span)
         if e.function.startswith("hadamard"):
             places = first if isinstance(first, frozenset) else {first}
             if length & (length - 1) or not all(1 <= d <= length for d in places):
@@ -213,7 +216,7 @@ VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
 def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
     """The first case whose condition holds, as a vector of at most `width` coordinates; zero if there is none."""
     for case in cases:
-        condition = True if case.condition is None else evaluate(case.condition, scope)
+        condition = True if case.condition is None else truth(evaluate(case.condition, scope), case.span)
         if isinstance(condition, Term):
             raise Unsupported("a case that depends on data")
         if condition:

@@ -124,7 +124,7 @@ class Scope:
     guard: Value = True
     inbox: tuple[Message, ...] | None = None
     held: dict[str, range] = field(default_factory=dict)
-    conditions: list[Condition] = field(default_factory=list)
+    conditions: list[Condition] | None = None  # None: nobody would prove them
     at: Callable[[Value], tuple[Message, ...]] | None = None
     machines: int = 0
     builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = field(default_factory=dict)
@@ -143,6 +143,8 @@ class Scope:
             return
         if whole is False:
             raise Fault(reason, span)
+        if self.conditions is None:
+            raise Unsupported(f"{reason}, where that depends on data")
         self.conditions.append(Condition(whole, reason, span))
 
 
@@ -187,6 +189,8 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
                 raise Unsupported("a machine that may be a fraction")
             inside = v.both(v.at_most(1, m), v.at_most(m, scope.machines))
             scope.require(inside, f"there is no machine {t.show(m)}", e.span)
+            if inside is False:
+                raise Unsupported(f"machine {t.show(m)} in a case that must be shown to be impossible")
             inner = replace(scope, inbox=scope.at(m), names={**scope.names, "self": m})
             return evaluate(expression, inner)
         case s.Vector(items):
@@ -212,6 +216,7 @@ def truth(x: Meaning, span: Span) -> Value:
 
 def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
     if isinstance(array, Vec):
+        index = number(index, e.span)
         if isinstance(index, Term) or not t.is_whole(index) or not 1 <= index <= array.length:
             raise Fault(f"coordinate {index} of a vector of {array.length}", e.span)
         result: Value = array.entries.get(int(index), 0)
@@ -288,8 +293,8 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
     """What a binder runs over: the guard of each item and the names it binds."""
     match binder:
         case s.OverRange(variable, low, high):
-            first, last = evaluate(low, scope), evaluate(high, scope)
-            if v.symbolic(first, last):
+            first, last = (number(evaluate(y, scope), binder.span) for y in (low, high))
+            if isinstance(first, Term) or isinstance(last, Term):
                 raise Unsupported("a range with unknown bounds")
             if not (t.is_whole(first) and t.is_whole(last)):
                 raise Fault("expected whole numbers as the bounds of a range", binder.span)
@@ -325,9 +330,14 @@ def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
 
 def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -> Meaning:
     if kind == "vector":
+        if any(g is not True for g, _ in found):
+            raise Unsupported("a vector of items that may be missing")
         return join([x for _, x in found])
+    if kind == "only" and len(found) == 1 and found[0][0] is True:
+        return found[0][1]
+    logical = kind in ("any", "all", "count") or (kind == "only" and all(v.is_boolean(x) for _, x in found))
     for _, x in found:
-        (truth if kind in ("any", "all", "count") else number)(x, span)
+        (truth if logical else number)(x, span)
     result: Value
     if kind in ("sum", "count"):
         result = 0

@@ -9,7 +9,7 @@ from checker.language import syntax as s
 from checker.models.protocol import Array, MessageType
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.expressions import Fault, Scope, View, evaluate, items
+from checker.semantics.expressions import Fault, Scope, View, evaluate, items, number, truth
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -47,7 +47,7 @@ class _Run:
                 case s.Send():
                     self.send(st, scope)
                 case s.Choose(condition, then, otherwise):
-                    c = evaluate(condition, scope)
+                    c = truth(evaluate(condition, scope), st.span)
                     if c is not False:
                         self.block(then, scope.under(c))
                     if c is not True:
@@ -68,7 +68,7 @@ class _Run:
         self.sent.append(Sent(st.tag, words, destination, scope.guard))
 
     def assign(self, st: s.Assign, scope: Scope) -> None:
-        index, value = evaluate(st.index, scope), evaluate(st.value, scope)
+        index, value = number(evaluate(st.index, scope), st.span), evaluate(st.value, scope)
         if isinstance(index, Term):
             raise Unsupported("an output word at an unknown index")
         if not t.is_whole(index):

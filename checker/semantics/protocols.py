@@ -13,7 +13,7 @@ from checker.language import syntax as s
 from checker.models.protocol import Protocol, Round, held
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.expressions import Condition, Message, Scope, View, evaluate
+from checker.semantics.expressions import Condition, Message, Scope, View, evaluate, truth
 from checker.semantics.machines import Effect, Sent, local_view, run_local
 from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
@@ -305,4 +305,4 @@ def conjuncts(e: s.Expr) -> list[s.Expr]:
 
 def assumptions(p: Protocol, inputs: Inputs) -> list[Value]:
     """What `requires` says of the inputs, as terms."""
-    return [evaluate(e, input_scope(p, inputs)) for e in p.requires]
+    return [truth(evaluate(e, input_scope(p, inputs)), e.span) for e in p.requires]

@@ -192,7 +192,8 @@ def evaluate(e: s.Expr, scope: Scope) -> Value:
         case s.Conditional(condition, then, otherwise):
             return evaluate(then if truth(condition, scope) else otherwise, scope)
         case s.Member(element, low, high):
-            return number(low, scope) <= number(element, scope) <= number(high, scope)
+            x, first, last = (number(y, scope) for y in (element, low, high))
+            return first <= x <= last
         case s.Reduce():
             return _reduce(e, scope)
         case s.At(inner_, machine):
