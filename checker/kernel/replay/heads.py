@@ -88,14 +88,18 @@ class Heads:
         low: dict[int, Fraction] = {}
         high: dict[int, Fraction] = {}
         for head in heads:
-            alike: dict[tuple[Fraction, Fraction], list[int]] = {}
-            for j, weight in weight_bounds(_scores(head[i].query, head), self.c.scale, self.bits).items():
+            alike: dict[Number | tuple[int], list[int]] = {}  # weights are certainly equal where scores are known and equal
+            scores = _scores(head[i].query, head)
+            weights = weight_bounds(scores, self.c.scale, self.bits)
+            for j, weight in weights.items():
                 if j == i and head[j].multiple:
                     own = [head[j].multiple * w for w in weight]
                     keep_low, keep_high = keep_low + min(own), keep_high + max(own)
                 else:
-                    alike.setdefault(weight, []).append(j)
-            for (least, most), rows in alike.items():
+                    score = scores[j]
+                    alike.setdefault((j,) if isinstance(score, Enclosure) else score, []).append(j)
+            for rows in alike.values():
+                least, most = weights[rows[0]]
                 for k in {k for j in rows for k in head[j].value}:
                     ends = [bounds(head[j].value[k]) for j in rows if k in head[j].value]
                     below, above = sum([b for b, _ in ends], Fraction(0)), sum([a for _, a in ends], Fraction(0))
