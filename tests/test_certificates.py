@@ -312,7 +312,7 @@ def signed(k: int, seed: int, machines: int = 4, messages: int = 2, g: int | Non
     text = re.sub(r"(sign_dual\(destinations\(\w+\)), \d+, \d+\)", rf"\1, {k}, {seed}{digits})", text)
     text = re.sub(r"\(zeros\(\d+\), 3 / 4\)", f"(zeros({k}), {start})", re.sub(r"width \d+;", "width 20000;", text))
     c = circuit(text)
-    return routing_head(c, c.layers[1], c.packets[0]).circuit
+    return routing_head(c, 1, c.packets[0]).circuit
 
 
 @pytest.mark.parametrize("g", [None, 4, 6, 10])

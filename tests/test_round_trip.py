@@ -101,6 +101,8 @@ claims = st.builds(
     s.Claim, names,
     st.one_of(st.builds(s.Simulates, names, names, rungs), st.builds(s.Computes, names, small, each), st.builds(s.Fits, names),
               st.builds(s.Delivers, names, rungs), st.builds(s.Holds, small),
+              st.builds(s.Propagates, names, st.none() | small),
+              st.builds(s.Selects, st.builds(s.SelectorByName, names, tuples(small, 1, 3)), small, small),
               st.builds(s.ForReals, small, tuples(names, 1, 3), st.none() | small)),
     st.sampled_from(["proved", "refuted", "undecided", "vacuous"]))
 spans = st.one_of(small.map(lambda e: (e, e)), st.tuples(small, small))

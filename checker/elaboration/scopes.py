@@ -508,14 +508,15 @@ class _Checker(_Expressions):
         for e in (p.at, p.machines, p.messages, p.heard):
             self.want(e, NUMBER, constants)
         if isinstance(p.selector, s.SelectorByName):
-            if p.selector.name not in SELECTORS:
-                self.unknown(
-                    "identity, kautz_singleton, random or table", p.selector.name, [*SELECTORS, "table"], p.selector.span
-                )
-            else:
-                self._arity(p.selector.name, SELECTORS[p.selector.name], len(p.selector.arguments), p.selector.span)
+            self._selector(p.selector)
             for e in p.selector.arguments:
                 self.want(e, NUMBER, constants)
+
+    def _selector(self, x: s.SelectorByName) -> None:
+        if x.name not in SELECTORS:
+            self.unknown("identity, kautz_singleton, random or table", x.name, [*SELECTORS, "table"], x.span)
+        else:
+            self._arity(x.name, SELECTORS[x.name], len(x.arguments), x.span)
 
     def _local(
         self,
@@ -599,6 +600,14 @@ class _Checker(_Expressions):
                 self._subject(protocol, PROTOCOL, scope, claim.span)
             case s.Delivers(circuit, _):
                 self._subject(circuit, CIRCUIT, scope, claim.span)
+            case s.Propagates(circuit, margin):
+                self._subject(circuit, CIRCUIT, scope, claim.span)
+                if margin is not None:
+                    self.want(margin, NUMBER, scope)
+            case s.Selects(selector, count, rows):
+                self._selector(selector)
+                for e in (*selector.arguments, count, rows):
+                    self.want(e, NUMBER, scope)
             case s.Holds(condition):
                 self.want(condition, BOOLEAN, scope)
             case s.ForReals(condition, variables, assumption):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
 from checker.elaboration.library import Loaded
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, ForReals, Judgement, Simulates
+from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
 from checker.kernel.proofs import NotProved
 from checker.kernel.routing_rules import routing_head
 from checker.language import printer
@@ -19,11 +20,12 @@ from checker.language.diagnostics import Span, spec_error
 from checker.language.parser import parse
 from checker.language.syntax import mentions
 from checker.models import printing
-from checker.models.circuit import RUNGS, Circuit
+from checker.models.circuit import RUNGS, Circuit, Selector
 from checker.models.protocol import Protocol
 
 Model = Protocol | Circuit
 MAX_INSTANCES = 10_000
+MAX_SELECTOR = 10_000_000  # columns, rows and parameters of a selector that a claim speaks of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,13 @@ def _number(e: s.Expr, constants: dict[str, int], functions: dict[str, s.Functio
     return found
 
 
+def _fraction(e: s.Expr, constants: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> Fraction:
+    found = static(fold(e, constants, functions))
+    if isinstance(found, bool) or not isinstance(found, (int, Fraction)) or found < 0:
+        raise spec_error("TYPE", f"expected a number that is not negative, found {printer.expression(e)}", e.span)
+    return Fraction(found)
+
+
 def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
     """All claims of a file, instance by instance. A theorem without instances gives one vacuous claim each."""
     models = Models({**loaded.definitions})
@@ -208,6 +217,16 @@ def _judgements(
             return (Simulates(t, p),), None, ""
         case s.Delivers(name, rung):
             return _delivers(_at_rung(circuit(name), rung, c.span), c.span)
+        case s.Propagates(name, margin):
+            least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
+            routed, _, problem = _delivers(circuit(name), c.span)
+            return tuple(Attends(j.circuit, least) for j in routed if isinstance(j, Delivers)), None, problem
+        case s.Selects(selector, count, rows):
+            numbers = [_number(e, constants, models.functions) for e in (*selector.arguments, rows, count)]
+            if not all(1 <= x <= MAX_SELECTOR for x in numbers):
+                raise spec_error("SIZE", f"expected numbers in 1..{MAX_SELECTOR} in a claim about a selector", c.span)
+            *arguments, n, b = numbers
+            return (Selects(Selector(selector.name, tuple(arguments)), n, b),), None, ""
         case s.Computes(name, equation, each):
             model = _named(name, bound, models, c.span)
             subject = subject_of(model)

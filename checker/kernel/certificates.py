@@ -10,6 +10,7 @@ from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.models.circuit import Selector
 from checker.semantics.packets import selector_row
 
+ROWS = 500_000
 GRAM_ROWS = 3_000
 SEARCH_STEPS = 2_000_000
 
@@ -19,7 +20,8 @@ class Violation(NotProved):
 
     def __init__(self, rows: tuple[int, ...]) -> None:
         others = ", ".join(map(str, rows[1:]))
-        super().__init__(f"rows {others} cover every column of row {rows[0]}" if others else f"row {rows[0]} has no 1")
+        cover = f"rows {others} cover" if len(rows) > 2 else f"row {others} covers"
+        super().__init__(f"{cover} every column of row {rows[0]}" if others else f"row {rows[0]} has no 1")
         self.rows = rows
 
 
@@ -40,6 +42,8 @@ def selects(j: Selects) -> Proved:
         return conclude(j, "identity matrix", f"{same}{rows} <= {x.arguments[0]} columns")
     if x.name == "identity" and b >= 1:
         raise Violation((x.arguments[0] + 1,))
+    if rows > ROWS:
+        raise NotProved(f"{rows:,} rows are more than {ROWS:,}, and no inequality covers them")
     table = [sum(1 << column for column in selector_row(x, i)) for i in range(1, rows + 1)]
     overlaps = [_overlaps(table, i, b - 1) for i in range(rows)] if rows <= GRAM_ROWS else None
     if overlaps is not None:

@@ -70,6 +70,19 @@ class Propagates:
 
 
 @dataclass(frozen=True, slots=True)
+class Attends:
+    """The scores of a head tell the senders of a machine from rows that are no machine, and these from all others, by more than
+    0 and by at least `least` (Prop. B.1); on the rung exact all senders of a machine score the same."""
+
+    circuit: Circuit
+    least: Fraction
+
+    def __str__(self) -> str:
+        p = self.circuit.packets[0]
+        return f"queries and keys of {p.name} tell senders from others" + (f" by {self.least}" if self.least else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Delivers:
     """For every valid routing, reading the packets after the head gives each machine exactly what was sent to it (Lemma 3.2),
     even if up to `noise` is added to every coordinate of the head's output."""
@@ -141,7 +154,7 @@ class ForReals:
         return f"{expression(self.condition)} for all real {', '.join(self.variables)}{tail}"
 
 
-Judgement = Fits | Computes | Selects | Propagates | Delivers | LayerStep | Simulates | Counts | ForReals
+Judgement = Fits | Computes | Selects | Propagates | Attends | Delivers | LayerStep | Simulates | Counts | ForReals
 
 
 def digest(judgement: Judgement) -> str:

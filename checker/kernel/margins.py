@@ -14,7 +14,7 @@ from itertools import combinations
 from math import comb
 from operator import mul
 
-from checker.kernel.judgements import Propagates
+from checker.kernel.judgements import Attends, Propagates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.language import syntax as s
 from checker.language.syntax import mentions
@@ -66,21 +66,37 @@ def propagates(j: Propagates) -> Proved:
     return conclude(j, rule, detail)
 
 
-def margins(c: Circuit) -> tuple[Margins, str, str]:
-    """The margins of the one head of `c`, all positive but `near`, with the rule that gives them and its detail.
+def margins(c: Circuit, least: Fraction = Fraction(0)) -> tuple[Margins, str, str]:
+    """The margins of the one head of `c`, all but `near` positive and at least `least`; the rule that gives them and its detail.
 
-    Raises `NotProved` if there are none or none can be found; `Confused` if two rows are known that stand in the wrong order.
+    Raises `NotProved` if there are none or none can be found; `Confused` if two rows are known that are not told apart by that.
     """
-    found = _margins(c)
+    found = _margins(c, least)
     if isinstance(found, NotProved):
         raise found
     return found
 
 
+def attends(j: Attends, propagation: Proved) -> Proved:
+    """From margins that are large enough. Raises `Confused` with two rows that are not told apart by that, if it knows some."""
+    found = propagation.judgement
+    if not isinstance(found, Propagates) or found.circuit != j.circuit:
+        raise NotProved("the rule needs the margins of this very head")
+    m = found.margins
+    if min(m.rest, m.other, m.empty) < j.least:
+        m = margins(j.circuit, j.least)[0]
+    least = min(m.rest, m.other, m.empty)
+    if least <= 0 or least < j.least:
+        raise NotProved(f"the margins that are known are {m}, not {j.least}")
+    if m.near != 0 and j.circuit.rung == "exact":
+        raise NotProved(f"hardmax needs equal scores of all senders, and they are only near each other: {m}")
+    return conclude(j, "margins", f"at least {least}", propagation)
+
+
 @lru_cache(maxsize=1_000)
-def _margins(c: Circuit) -> tuple[Margins, str, str] | NotProved:
+def _margins(c: Circuit, least: Fraction) -> tuple[Margins, str, str] | NotProved:
     try:
-        head = _Head(c)
+        head = _Head(c, least)
         try:
             return _by_form(head)
         except Confused as failure:
@@ -109,12 +125,12 @@ class Form:
 class _Head:
     """The queries of the machines, the keys of the rows that are none, and the form of the machines' keys."""
 
-    def __init__(self, c: Circuit) -> None:
+    def __init__(self, c: Circuit, least: Fraction) -> None:
         head, p = c.layers[0].heads[0], c.packets[0]
         outputs = tuple(a.name for a in c.outputs)
         if mentions(head.query, "row", "packed", "destinations", *outputs) or mentions(head.key, "row", "packed", *outputs):
             raise NotProved("a query must depend on the row's index alone, a key on the index and the destinations alone")
-        self.c, self.key, self.q = c, head.key, p.machines
+        self.c, self.key, self.q, self.least = c, head.key, p.machines, least
         self.most = min(p.messages, p.machines)
         if self.most < 1:
             raise NotProved("there are no messages")
@@ -195,7 +211,7 @@ def _orthogonal(head: _Head, k: int) -> tuple[Margins, str, str]:
             raise NotProved(f"query {i} and the dual of machine {wrong} are not orthogonal: {product[wrong]}")
         bounds[i] = Bounds(own, own, 0, head.floors[i], (i,), ())
     detail = f"query i and the dual of machine j are orthogonal for all i != j, {head.q}^2 products; {members(bounds)}"
-    return judged(bounds, "orthogonal rows", detail)
+    return judged(bounds, "orthogonal rows", detail, head.least)
 
 
 def _moments(head: _Head, k: int) -> tuple[Margins, str, str]:
@@ -207,7 +223,7 @@ def _moments(head: _Head, k: int) -> tuple[Margins, str, str]:
             raise NotProved(f"query {i} does not have the powers of {i}")
     bounds = {i: Bounds(1, 1, Fraction(1, 2), head.floors[i], (i,), ()) for i in head.queries}
     detail = f"2 * {head.most} + 1 <= {k} coefficients: 1 - (1/2) prod (i - d)^2 is 1 at members and at most 1/2 elsewhere"
-    return judged(bounds, "moment curve", f"{detail}; {members(bounds)}")
+    return judged(bounds, "moment curve", f"{detail}; {members(bounds)}", head.least)
 
 
 def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str, str]:
@@ -229,7 +245,7 @@ def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str
     other = Fraction(head.most * largest) / (k - (head.most - 1) * largest) + near
     bounds = {i: Bounds(1 - near, 1 + near, other, head.floors[i], attained=False) for i in queries}
     detail = f"|<u_i, u_j>| <= {largest} of {k} for all i != j, {head.q}^2 products: the duals of all sets of {head.most} exist"
-    return judged(bounds, "coherence", f"{detail}; {members(bounds)}")
+    return judged(bounds, "coherence", f"{detail}; {members(bounds)}", head.least)
 
 
 # ---- every score ----------------------------------------------------------------------------------
@@ -244,7 +260,7 @@ def _by_enumeration(head: _Head) -> tuple[Margins, str, str]:
                 x, old = score(query, key), bounds.get(i)
                 bounds[i] = _with(old, i in chosen, x, chosen, head.floors[i])
     detail = f"{head.sets:,} sets, {head.q} queries, {len(head.kinds)} kinds of key; {members(bounds)}"
-    return judged(bounds, "all scores", detail)
+    return judged(bounds, "all scores", detail, head.least)
 
 
 def _with(old: Bounds | None, member: bool, x: Number, chosen: tuple[int, ...], floor: Number) -> Bounds:
@@ -269,12 +285,13 @@ def every_set(machines: int, most: int) -> Iterator[tuple[int, ...]]:
 # ---- from scores to margins -------------------------------------------------------------------------
 
 
-def judged(bounds: dict[int, Bounds], rule: str, detail: str) -> tuple[Margins, str, str]:
-    """The margins, with top_i = low_i + near. Raises `NotProved` where one is not positive, `Confused` where that is certain."""
+def judged(bounds: dict[int, Bounds], rule: str, detail: str, least: Fraction) -> tuple[Margins, str, str]:
+    """The margins, with top_i = low_i + near. Raises `NotProved` where one is not positive or less than `least`,
+    `Confused` where that is certain."""
     near = max(Fraction(b.high - b.low, 2) for b in bounds.values())
     for i, b in bounds.items():
         for more, less, first, second in ((b.low, b.floor, b.member_set, None), (b.floor, b.other, None, b.other_set)):
-            if not more > less:
+            if not more > less or more - less < least:
                 raise (
                     Confused(i, first, second, f"{more} and {less}")
                     if b.attained

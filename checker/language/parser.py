@@ -424,6 +424,16 @@ class _Build(Transformer_NonRecursive):
     def r_delivers(self, at: Span, circuit: Token, rung: Token | None) -> s.Delivers:
         return s.Delivers(str(circuit), str(rung or ""), span=at)
 
+    def r_propagates(self, at: Span, circuit: Token, margin: s.Expr | None) -> s.Propagates:
+        return s.Propagates(str(circuit), margin, span=at)
+
+    def r_selects(self, at: Span, selector: s.Expr, count: s.Expr, rows: s.Expr) -> s.Selects:
+        if not isinstance(selector, s.Call) or selector.options:
+            raise self.error(
+                "SYNTAX", "expected a selector with its arguments before `selects`, found something else", selector.span
+            )
+        return s.Selects(s.SelectorByName(selector.function, selector.arguments, span=selector.span), count, rows, span=at)
+
     def r_for_reals(self, at: Span, e: s.Expr, *rest: Any) -> s.ForReals:
         return s.ForReals(e, tuple(str(name) for name in rest[:-1]), rest[-1], span=at)
 

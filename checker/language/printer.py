@@ -207,6 +207,11 @@ def _claim(c: s.Claim) -> str:
             body = f"{protocol} fits"
         case s.Delivers(circuit, rung):
             body = f"{circuit} delivers{_rung(rung)}"
+        case s.Propagates(circuit, margin):
+            body = f"{circuit} propagates" + ("" if margin is None else f" by {expression(margin)}")
+        case s.Selects(selector, count, rows):
+            arguments = ", ".join(map(expression, selector.arguments))
+            body = f"{selector.name}({arguments}) selects {expression(count)} of {expression(rows)}"
         case s.Holds(condition):
             body = expression(condition)
         case s.ForReals(condition, variables, assumption):

@@ -444,6 +444,25 @@ class Delivers:
 
 
 @dataclass(frozen=True, slots=True)
+class Propagates:
+    """The queries and keys of every routing layer tell senders from all other rows, by at least the margin (Prop. B.1)."""
+
+    circuit: str
+    margin: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Selects:
+    """In any `count` of the first `rows` rows of the matrix each has a 1 where the others have 0 (Fact B.2)."""
+
+    selector: SelectorByName
+    count: Expr
+    rows: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """A comparison of sizes: rounds, depth, heads, width, ..."""
 
@@ -461,7 +480,7 @@ class ForReals:
     span: Span = _span()
 
 
-Statementlike = Simulates | Computes | Fits | Delivers | Holds | ForReals
+Statementlike = Simulates | Computes | Fits | Delivers | Propagates | Selects | Holds | ForReals
 
 
 @dataclass(frozen=True, slots=True)

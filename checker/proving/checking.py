@@ -12,15 +12,18 @@ from time import monotonic
 from checker.elaboration.library import Loaded, load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.algebra import FailsAt, NeverSatisfied
+from checker.kernel.certificates import Violation
 from checker.kernel.enumeration import FalseComparison, by_enumeration
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, ForReals, Judgement, Simulates
+from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
+from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.solver import RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
-from checker.proving.falsifier import Disagreement, Search, from_model, search, search_points, search_routing
+from checker.proving.falsifier import Search, from_model, search, search_points, search_routing
 from checker.proving.obligations import Prover, obligation
 from checker.proving.results import ClaimResult, Report
-from checker.proving.witnesses import of_point
+from checker.proving.tables import of_rows, of_scores
+from checker.proving.witnesses import Disagreement, of_point
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
@@ -66,6 +69,8 @@ class Checker:
             return self._count(j)
         if isinstance(j, ForReals):
             return self._reals(j)
+        if isinstance(j, (Selects, Attends)):
+            return self._tables(j, claim.name)
         first = self._search(j, *FIRST_LOOK)
         early = _verdict(first)
         if early is not None:
@@ -94,6 +99,9 @@ class Checker:
             return found if found.verdict == "REFUTED" else Outcome("UNDECIDED", reason="the comparison holds")
         if isinstance(j, ForReals):
             return self._points(j, self.share)
+        if isinstance(j, (Selects, Attends)):
+            table = self._tables(j, "")
+            return Outcome("UNDECIDED", reason="no counterexample") if table.verdict == "PROVED" else table
         found_ = self._search(j, TESTED, self.share)
         what = "routings" if isinstance(j, Delivers) else "inputs"
         whole = ", which are all" if found_.complete else ""
@@ -110,6 +118,19 @@ class Checker:
             return Outcome("PROVED", proof=self.prover.prove(obligation(j, "count")))
         except FalseComparison:
             return Outcome("REFUTED", witness=Witness(", ".join(f"{k} = {x}" for k, x in j.values)))
+        except NotProved as reason:
+            return Outcome("UNDECIDED", reason=str(reason))
+
+    def _tables(self, j: Selects | Attends, name: str) -> Outcome:
+        """The certificates of a table say where it is wrong; replay confirms it."""
+        try:
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name)))
+        except Violation as failure:
+            assert isinstance(j, Selects)
+            return Outcome("REFUTED", witness=of_rows(j, failure.rows))
+        except Confused as failure:
+            assert isinstance(j, Attends)
+            return Outcome("REFUTED", witness=of_scores(j, failure))
         except NotProved as reason:
             return Outcome("UNDECIDED", reason=str(reason))
 

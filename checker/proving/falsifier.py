@@ -27,7 +27,7 @@ from checker.kernel.routing_rules import selector_of
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import random_inputs
-from checker.proving.witnesses import of_input, of_point, of_routing
+from checker.proving.witnesses import Disagreement, of_input, of_point, of_routing
 from checker.semantics import circuits as cs
 from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
@@ -39,10 +39,6 @@ from checker.semantics.values import Unsupported
 Words = dict[str, tuple[int, ...]]
 InputJudgement = Fits | Simulates | Computes
 SEED = 1
-
-
-class Disagreement(Exception):
-    """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
 
 
 @dataclass(frozen=True, slots=True)

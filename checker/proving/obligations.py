@@ -10,6 +10,7 @@ from checker.kernel.algebra import for_reals
 from checker.kernel.certificates import selects
 from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
+    Attends,
     Computes,
     Counts,
     Delivers,
@@ -23,7 +24,7 @@ from checker.kernel.judgements import (
     digest,
 )
 from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
-from checker.kernel.margins import margins, propagates
+from checker.kernel.margins import attends, margins, propagates
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.kernel.routing_rules import delivers, routing_head, selector_of
@@ -36,6 +37,7 @@ RULES: dict[type, Callable[..., Proved]] = {
     Computes: computes,
     Selects: selects,
     Propagates: propagates,
+    Attends: attends,
     Delivers: delivers,
     LayerStep: layer_step,
     Simulates: simulates,
@@ -79,6 +81,8 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
                 obligation(selector_of(j), f"{name}/selector"),
                 obligation(Propagates(c, margins(c)[0]), f"{name}/propagation"),
             ]
+        case Attends(c):
+            premises = [obligation(Propagates(c, margins(c)[0]), f"{name}/scores")]
         case LayerStep(c, p, k):
             premises = [obligation(Fits(p), f"{name}/fits")]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):

@@ -20,6 +20,10 @@ from checker.models.protocol import Protocol, words_of
 Words = dict[str, tuple[int, ...]]
 
 
+class Disagreement(Exception):
+    """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
+
+
 def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
     """The witness for one input that replay has confirmed, with this adversary on the rung rounded."""
     match j:
