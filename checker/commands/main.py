@@ -199,6 +199,23 @@ def new(name: str, output: str | None) -> int:
     return new_command(name, output)
 
 
+@cli.command()
+@click.option("--constructions", is_flag=True, help="The widths that each selector (Fact B.2) and embedding (Prop. B.1) gives.")
+@click.option("--machines", default="4,8,16", show_default=True, metavar="LIST", help="Numbers of machines N.")
+@click.option("--messages", default="1,2,3", show_default=True, metavar="LIST", help="Messages of one word a machine, s.")
+@click.option("--json", "json_to", metavar="FILE", help="Write JSON to FILE; - is standard output.")
+def bounds(constructions: bool, machines: str, messages: str, json_to: str | None) -> int:
+    """Count what the constructions of the paper cost.
+
+    \b
+    Example:
+      lockstep bounds --constructions --machines 4,16 --messages 2
+    """
+    from checker.commands.constructions import bounds_command
+
+    return bounds_command(machines, messages, json_to, constructions=constructions)
+
+
 def _invoke(arguments: list[str]) -> int:
     with cli.make_context("lockstep", arguments) as context:
         status = cli.invoke(context)

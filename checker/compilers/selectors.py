@@ -53,8 +53,7 @@ def paper(rows: int, b: int) -> Selector:
 
     The first seed whose matrix is seen to select; if none of those that are tried is, the one that is nearest to it.
     """
-    b = max(1, min(b, rows))
-    d = max(1, ceil_times_log(12 * b**2, rows))
+    b, d = max(1, min(b, rows)), paper_columns(rows, b)
     tried = [Selector("random", (d, b, seed)) for seed in range(1, max(1, min(SEEDS, ENTRIES // (rows * d))) + 1)]
     best, most = tried[0], None
     for x in tried:
@@ -64,6 +63,11 @@ def paper(rows: int, b: int) -> Selector:
         if spare > 0:
             break
     return best
+
+
+def paper_columns(rows: int, b: int) -> int:
+    """ceil(12 b^2 ln n), and at least 1."""
+    return max(1, ceil_times_log(12 * max(1, min(b, rows)) ** 2, rows))
 
 
 def _spare(x: Selector, rows: int, b: int) -> int:
