@@ -1,7 +1,7 @@
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: check test clean
+.PHONY: check test test-torch clean
 
 # Check everything that ships.
 check: .venv/lockstep
@@ -13,6 +13,11 @@ test: .venv/dev
 	$(BIN)/mypy --strict checker
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2
+
+# The same with PyTorch (a large download), which the tests of exported modules need; without it they are skipped.
+test-torch: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch]'
+	$(BIN)/python -m pytest tests/test_export.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -167,6 +167,28 @@ def compile_(
 
 
 @cli.command()
+@click.argument("file")
+@click.argument("name")
+@click.argument("parameters", nargs=-1, metavar="[K=V]...")
+@click.option("--to", "target", type=click.Choice(["torch"]), default="torch", show_default=True)
+@SCALE
+@click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
+def export(file: str, name: str, parameters: tuple[str, ...], target: str, scale: int | None, output: str | None) -> int:
+    """Write a circuit as a Python file of its own that runs on PyTorch.
+
+    The file needs PyTorch and nothing else. A protocol is compiled first.
+
+    \b
+    Example:
+      lockstep export parity.lks parity n=4 s=2 p=1 --to torch --scale 40 -o parity_module.py
+      python parity_module.py 1,0,1,1
+    """
+    from checker.commands.writing import export_command
+
+    return export_command(file, name, parameters, scale, output)
+
+
+@cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--check", "only_check", is_flag=True, help="Print nothing; exit status 1 if a file would change.")
 @click.option("-w", "--write", is_flag=True, help="Rewrite the files. Refused for a file with comments in its body.")

@@ -85,6 +85,16 @@ def compile_command(file: str, name: str, parameters: tuple[str, ...], given: di
     return 0
 
 
+def export_command(file: str, name: str, parameters: tuple[str, ...], scale: int | None, output: str | None) -> int:
+    """The circuit as a PyTorch module."""
+    from checker.backends.to_torch import module_text
+    from checker.commands.definitions import as_circuit, closed, scaled
+
+    circuit = scaled(as_circuit(closed(file, name, parameters)), scale)
+    _put(module_text(circuit, " ".join((name, *parameters))), output)
+    return 0
+
+
 def fmt_command(names: tuple[str, ...], only_check: bool, write: bool) -> int:
     """Print, compare or rewrite. All files are read before the first is written."""
     problems: list[Diagnostic] = []
