@@ -19,6 +19,9 @@ SIGNATURES = {
     "broadcast": ("n", "s", "p"),
     "pointer_doubling": ("n", "T"),
     "one_or_two_cycles": ("n",),
+    "sort": ("n", "s", "p"),
+    "histogram": ("n", "s", "p"),
+    "random_walks": ("n", "T"),
 }
 INSTANCES = {
     "tree_sum": "n=8 s=2 p=2",
@@ -27,6 +30,9 @@ INSTANCES = {
     "broadcast": "n=8 s=2 p=1",
     "pointer_doubling": "n=5 T=2",
     "one_or_two_cycles": "n=6",
+    "sort": "n=5 s=2 p=2",
+    "histogram": "n=6 s=3 p=3",
+    "random_walks": "n=4 T=2",
 }
 
 

@@ -17,7 +17,8 @@ from checker.proving.obligations import Prover
 
 INSTANCES = [
     ("tree_sum", 4, 2, 1), ("prefix_sums", 4, 2, 1), ("maximum", 4, 2, 1), ("broadcast", 4, 2, 1),
-    ("pointer_doubling", 4, 1), ("one_or_two_cycles", 4),
+    ("pointer_doubling", 4, 1), ("one_or_two_cycles", 4), ("sort", 3, 2, 1), ("histogram", 2, 3, 2),
+    ("random_walks", 2, 1),
 ]
 EACH = 13
 
