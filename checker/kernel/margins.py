@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
-from math import comb
+from math import ceil, comb
 from operator import mul
 
 from checker.kernel.judgements import Attends, Propagates
@@ -23,7 +23,7 @@ from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec, evaluate, truth
 from checker.semantics.machines import Sent
-from checker.semantics.precision import Margins
+from checker.semantics.precision import Margins, grain
 from checker.semantics.values import Unsupported
 
 SCORES = 3_000_000
@@ -246,6 +246,51 @@ def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str
     bounds = {i: Bounds(1 - near, 1 + near, other, head.floors[i], attained=False) for i in queries}
     detail = f"|<u_i, u_j>| <= {largest} of {k} for all i != j, {head.q}^2 products: the duals of all sets of {head.most} exist"
     return judged(bounds, "coherence", f"{detail}; {members(bounds)}", head.least)
+
+
+def key_numbers(c: Circuit) -> tuple[Fraction, int]:
+    """The largest absolute value in the keys of all rows and sets, and the least g such that all are multiples of 2^-g.
+
+    Raises `NotProved` if no bound is known.
+    """
+    try:
+        return _key_numbers(_Head(c))
+    except (Unsupported, Fault) as reason:
+        raise NotProved(f"keys without a bound: {reason}") from None
+
+
+def _key_numbers(head: _Head) -> tuple[Fraction, int]:
+    most, q = head.most, head.q
+    found: list[Number] = [x for r in head.c.rows if not 1 <= r <= q for x in numbers(vector(head.c, head.key, r, ()))]
+    match head.form:
+        case Form("hadamard_dual", _, ()):
+            found.append(most)  # sums of at most so many rows of -1 and 1
+        case Form("moment_dual", k, ()) if 2 * most + 1 <= k:
+            # The coefficients of prod (z - d)^2 are sums of products of the d: the largest machines have the largest.
+            found += [abs(x) + 1 for x in pk.moment_dual(frozenset(range(q - most + 1, q + 1)), k)] + [Fraction(1, 2)]
+        case Form("sign_dual", k, (seed, g)) if g >= 0:
+            vectors: dict[int, list[Number]] = {i: [*pk.sign(i, k, seed)] for i in head.queries}
+            largest = max(
+                (abs(Fraction(x)) for i, row in products(vectors, vectors) for d, x in row.items() if d != i), default=Fraction(0)
+            )
+            if (most - 1) * largest >= k:
+                raise NotProved(f"products of up to {largest} of {k} are too large for sets of {most}")
+            size = Fraction(most) / (k - (most - 1) * largest) + Fraction(1, 2 ** (g + 1))
+            found += [Fraction(1, 2**g)]
+            found.append(ceil(size))
+        case _:
+            if head.scores > SCORES:
+                raise NotProved(f"{head.scores:,} keys are more than {SCORES:,}")
+            for chosen in every_set(q, most):
+                found += [x for row in head.kinds for x in numbers(vector(head.c, head.key, row, chosen))]
+    return max((abs(Fraction(x)) for x in found), default=Fraction(0)), grain(*found)
+
+
+def numbers(x: Vec) -> list[Number]:
+    """The coordinates that are not 0."""
+    if x.rows or not all(isinstance(e, (int, Fraction)) for e in x.entries.values()):
+        raise Unsupported("scores that depend on data")
+    return list(x.entries.values())  # type: ignore[arg-type]
 
 
 # ---- every score ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from checker.kernel.judgements import Delivers, Propagates, Selects
+from checker.kernel.margins import key_numbers
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.language import syntax as s
 from checker.language.syntax import mentions
@@ -102,6 +103,10 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
         raise NotProved(f"the values of the head have no symbolic form: {reason}") from None
     except Fault as fault:
         raise NotProved(f"undefined: {fault.message}") from None
+    if c.fraction is not None and c.integer is not None:
+        size, fine = key_numbers(c)
+        if not (size < 2**c.integer and fine <= c.fraction):
+            raise NotProved(f"a key may reach {shown(size)} and needs {fine} fraction bits: there are {c.integer}.{c.fraction}")
     off = "" if c.rung == "exact" else f"; a coordinate is off by less than {shown(error)}"
     detail = f"{p.messages}^2 rows of the selector meet; heard above {p.heard}{off}"
     return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation)
