@@ -63,14 +63,14 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
     layer, block = c.layers[number], block_of(c, p)
     try:
         before = reaches(c)[number]
-        total = before.blank if before.written.isdisjoint(block) and not clears(c, layer, before) else ZERO
+        total = before.blank if before.written.isdisjoint(block) and not clears(c, layer) else ZERO
         for h in layer.heads:
             if not mentions(h.value, "packed"):
                 total += disturbance(c, h, before, fixed_spread(c, h, readers(c)), block)
             elif not mentions(h, p.name):
                 total += unit(c)
         return total
-    except Unsupported as reason:
+    except (Unsupported, Fault) as reason:
         raise NotProved(f"layer {layer.name}: no bound on the stream: {reason}") from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
 from checker.language import syntax as s
@@ -97,6 +97,15 @@ class Circuit:
     fraction: int | None = None
     integer: int | None = None
     finish: Local | None = None
+
+    _hash: int = field(default=0, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        """Of all fields, computed once: caches look circuits up often."""
+        if not self._hash:
+            own = hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare))
+            object.__setattr__(self, "_hash", own or 1)
+        return self._hash
 
     @property
     def rung(self) -> str:

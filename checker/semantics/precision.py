@@ -88,6 +88,13 @@ def opaque(c: Circuit, i: int) -> sem.RowState:
     return sem.RowState(Vec({}, c.width, {i: Fraction(1)}))
 
 
+@lru_cache(maxsize=500)
+def _exact(c: Circuit) -> Circuit:
+    """The circuit without its numbers: what scores and values are computed from."""
+    return c.at("exact")
+
+
+@lru_cache(maxsize=500)
 def _bare(c: Circuit) -> Circuit:
     """What scores that do not depend on data are computed from."""
     nothing: tuple[()] = ()
@@ -174,7 +181,7 @@ class Values:
     coefficient: Fraction
     low: Fraction
     high: Fraction
-    places: frozenset[int]
+    places: frozenset[int] | range
     grain: int = 0
 
     def width(self, size: Fraction) -> Fraction:
@@ -182,7 +189,6 @@ class Values:
         return self.high - self.low + 2 * self.coefficient * size
 
 
-@lru_cache(maxsize=2_000)
 def values_of(c: Circuit, head: Head, size: Fraction) -> Values:
     """What the values of a head are, on an arbitrary stream of that size. Raises `Unsupported` if there is no bound."""
     if mentions(head.value, "packed"):
@@ -190,23 +196,45 @@ def values_of(c: Circuit, head: Head, size: Fraction) -> Values:
         packed = None if p is None else s.Call("packed", (s.Name(p.name),))
         if p is None or any(x.value != packed and not _zeros(x.value) for x in head.value):
             raise Unsupported("values that are neither packets of one block nor zero")
-        return Values(ZERO, ZERO, Fraction(largest_field(c, p)), frozenset(block_of(c, p)))
-    coefficient = low = high = ZERO
-    places: set[int] = set()
-    fine = 0
+        return Values(ZERO, ZERO, Fraction(largest_field(c, p)), block_of(c, p))
+    form = _values(_exact(c), head)
+    low = min((b.low - b.slope * size for b in form.bounds), default=ZERO)
+    high = max((b.high + b.slope * size for b in form.bounds), default=ZERO)
+    return Values(form.coefficient, min(ZERO, low), max(ZERO, high), form.places, form.grain)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A number within slope * size of low..high, on a stream of size at most `size`."""
+
+    slope: Fraction
+    low: Fraction
+    high: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    coefficient: Fraction
+    bounds: frozenset[Bound]
+    places: frozenset[int]
+    grain: int
+
+
+@lru_cache(maxsize=2_000)
+def _values(c: Circuit, head: Head) -> _Form:
+    coefficient, bounds, places, fine = ZERO, set(), set(), 0
     for j in c.rows:
         value = sem.select(head.value, sem.row_scope(c, j, _with_outputs(c, j)), c.width)
         coefficient = max(coefficient, sum((abs(x) for x in value.rows.values()), ZERO))
-        fine = max(fine, *(_grain(x, multiple=True) for x in value.rows.values()), 0)
+        fine = max([fine, *(_grain(x, multiple=True) for x in value.rows.values())])
         for k, x in value.entries.items():
-            smallest, largest = between(x, size)
-            low, high = min(low, smallest), max(high, largest)
+            bounds.add(bound(x))
             constant, parts = t.split(x)
-            fine = max(fine, grain(constant), *(_grain(n, multiple=term.op == "coordinate") for term, n in parts.items()), 0)
+            fine = max([fine, grain(constant), *(_grain(n, multiple=term.op == "coordinate") for term, n in parts.items())])
             if not all(term.whole or term.op == "coordinate" for term in parts):
                 fine = ENDLESS
             places.add(k)
-    return Values(coefficient, low, high, frozenset(places), fine)
+    return _Form(coefficient, frozenset(bounds), frozenset(places), fine)
 
 
 def _zeros(e: s.Expr) -> bool:
@@ -227,17 +255,20 @@ def _with_outputs(c: Circuit, i: int) -> sem.RowState:
     return state
 
 
-def between(x: Value, size: Fraction) -> tuple[Fraction, Fraction]:
-    """An interval that holds the value, when unknown coordinates of the stream are of size at most `size`."""
+def bound(x: Value) -> Bound:
+    """An interval for the value; unknown coordinates of the stream count by their coefficients."""
     constant, parts = t.split(x)
+    slope: Fraction = ZERO
     low = high = Fraction(constant)
     for term, k in parts.items():
-        small, large = (-size, size) if term.op == "coordinate" else (term.low, term.high)
-        if small is None or large is None:
+        if term.op == "coordinate":
+            slope += abs(k)
+        elif term.low is None or term.high is None:
             raise Unsupported("a value without a bound")
-        ends = (k * small, k * large)
-        low, high = low + min(ends), high + max(ends)
-    return low, high
+        else:
+            ends = (Fraction(k * term.low), Fraction(k * term.high))
+            low, high = low + min(ends), high + max(ends)
+    return Bound(slope, low, high)
 
 
 def first(c: Circuit) -> Reach:
@@ -251,14 +282,15 @@ def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
     if not all(data_free(c, h) for h in fixed):
         raise Unsupported("scores that depend on data")
     size, blank, written = ZERO, ZERO, set(before.written)
-    for kept, entries in _totals(c, fixed, before.size).values():
+    for kept, b in _totals(_exact(c), fixed):
+        entries = max(b.high, -b.low) + b.slope * before.size
         size, blank = max(size, kept * before.size + entries), max(blank, kept * before.blank)
     for h in layer.heads:
         values = values_of(c, h, before.size)
         spread = fixed_spread(c, h, c.rows) if h in fixed else ZERO
         size += unit(c) + spread * values.width(before.size) + (ZERO if h in fixed else max(-values.low, values.high))
         blank += unit(c) + spread * 2 * values.coefficient * before.blank
-        written |= values.places
+        written.update(values.places)
     return Reach(size, blank, frozenset(written))
 
 
@@ -266,10 +298,9 @@ def _fixed(layer: Layer) -> tuple[Head, ...]:
     return tuple(h for h in layer.heads if not mentions(h, "packed", "destinations"))
 
 
-def clears(c: Circuit, layer: Layer, before: Reach) -> bool:
-    """Does hardmax of the heads without packets leave nothing of X in any row that is read?"""
-    totals = _totals(c, _fixed(layer), before.size)
-    return all(totals[i][0] == 0 for i in readers(c))
+def clears(c: Circuit, layer: Layer) -> bool:
+    """Does hardmax of the heads without packets leave nothing of X in any row?"""
+    return all(kept == 0 for kept, _ in _totals(_exact(c), _fixed(layer)))
 
 
 def readers(c: Circuit) -> range:
@@ -283,23 +314,22 @@ def block_of(c: Circuit, p: Packets) -> range:
 
 
 @lru_cache(maxsize=2_000)
-def _totals(c: Circuit, heads: tuple[Head, ...], size: Fraction) -> dict[int, tuple[Fraction, Fraction]]:
-    """X plus what hardmax makes of these heads, row by row: the sum of the coefficients of X, in absolute value, and a bound
-    on the rest."""
+def _totals(c: Circuit, heads: tuple[Head, ...]) -> frozenset[tuple[Fraction, Bound]]:
+    """X plus what hardmax makes of these heads, for every row: the sum of the coefficients of X, in absolute value, and a
+    bound on each coordinate of the rest."""
     states = {i: _with_outputs(c, i) for i in c.rows}
     rows = {i: state.row for i, state in states.items()}
-    exact = c.at("exact")
     for h in heads:
-        out = sem.attend(exact, h, states)
+        out = sem.attend(c, h, states)
         rows = {i: row.plus(out[i]) for i, row in rows.items()}
-    found = {}
-    for i, row in rows.items():
-        ends = [between(x, size) for x in row.entries.values()]
+    found: set[tuple[Fraction, Bound]] = set()
+    for row in rows.values():
         kept = sum((abs(x) for x in row.rows.values()), ZERO)
-        found[i] = (kept, max((max(-low, high) for low, high in ends), default=ZERO))
-    return found
+        found |= {(kept, bound(x)) for x in row.entries.values()} | {(kept, Bound(ZERO, ZERO, ZERO))}
+    return frozenset(found)
 
 
+@lru_cache(maxsize=500)
 def reaches(c: Circuit) -> tuple[Reach, ...]:
     """The bounds on X^0, ..., X^L. Raises `Unsupported` if there are none."""
     found = [first(c)]
@@ -311,7 +341,7 @@ def reaches(c: Circuit) -> tuple[Reach, ...]:
 def disturbance(c: Circuit, head: Head, before: Reach, spread: Fraction, places: Iterable[int]) -> Fraction:
     """How far a head with that spread is from hardmax at these coordinates, however it rounds."""
     values = values_of(c, head, before.size)
-    if values.coefficient == 0 and values.places.isdisjoint(places):
+    if values.coefficient == 0 and not any(k in values.places for k in places):
         return unit(c)
     return unit(c) + spread * values.width(before.size)
 
@@ -326,7 +356,6 @@ def grain(*numbers: Number) -> int:
     return ENDLESS if odd else most.bit_length() - 1
 
 
-@lru_cache(maxsize=2_000)
 def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fraction, int], ...]:
     """What a head computes with: the name, the largest absolute value and the grain of queries (times the scale), keys (of a
     head with data-free scores) and values, on a stream of that size."""
