@@ -12,16 +12,15 @@ from checker.kernel.routing_rules import routing_head
 from checker.kernel.solver import Tally, prove
 from checker.language import syntax as s
 from checker.language.syntax import mentions
-from checker.models.circuit import Circuit, Head, Layer
+from checker.models.circuit import Circuit, Head, Layer, Local
 from checker.models.protocol import Protocol, held, words_of
 from checker.semantics import circuits as sem
-from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
 from checker.semantics.machines import Effect, run_local
-from checker.semantics.precision import ZERO, disturbance, fixed_spread, numbers_of, opaque, reaches, shown
+from checker.semantics.precision import block_of, error, numbers_of, opaque, packets_of, reaches, readers, shown
 from checker.semantics.terms import Term
 from checker.semantics.values import Unsupported
 
@@ -41,30 +40,27 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
 
 
 def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
-    c, p, last = j.circuit, j.protocol, len(j.protocol.rounds) + 1
-    if len(c.layers) != last + 1:
-        raise NotProved(f"expected {last + 1} layers for {last} local functions, found {len(c.layers)}")
-    if c.finish is not None:
-        raise NotProved("no rule yet for a circuit whose output tokens finish as machines")
+    c, p, k = j.circuit, j.protocol, j.layer
+    rounds, fused = len(p.rounds), c.finish is not None
+    if len(c.layers) != rounds + (1 if fused else 2):
+        raise NotProved(f"expected {rounds + (1 if fused else 2)} layers for {rounds + 1} local functions, found {len(c.layers)}")
     _same_interface(c, p)
-    _representable(c, j.layer)
-    if j.layer == 0:
-        off = _dealt(c, p)
-        return conclude(j, "fixed attention pattern (Lemma B.4)", f"every machine reads its input words off its row{off}", fits)
-    layer = c.layers[j.layer]
-    _same_reads(c, p, layer, first=j.layer == 1)
-    how = _same_local(c, p, layer, j.layer)
-    if j.layer == last:
-        off = _collected(c, p, j.layer)
-        return conclude(
-            j, "fixed attention pattern (Lemma B.6)", f"{how}; the rows of the output tokens hold the output{off}", fits
-        )
-    _capacity(c, p)
-    for packets in c.packets:
-        if not any(x.judgement == routing_head(c, j.layer, packets) for x in routed):
+    _representable(c, k)
+    did = []
+    if k > 0:
+        _same_reads(c, p, k)
+        did.append(_same_local(c, p, c.layers[k], k))
+    if fused and k == len(c.layers) - 1:
+        did.append(_finishes(c, p))
+    if k == 0:
+        return conclude(j, "fixed attention pattern (Lemma B.4)", "; ".join([_dealt(c, p), *did]), fits)
+    if k == rounds + 1:
+        return conclude(j, "fixed attention pattern (Lemma B.6)", "; ".join([*did, _collected(c, p, k)]), fits)
+    _capacity(c, p, k)
+    for packets in packets_of(c, c.layers[k]):
+        if not any(x.judgement == routing_head(c, k, packets) for x in routed):
             raise NotProved(f"the rule needs the routing lemma for {packets.name}")
-    cleared = _cleared(c, p, j.layer)
-    return conclude(j, "one round (Lemma 3.2 and clearing)", f"{how}; {cleared}", fits, *routed)
+    return conclude(j, "one round (Lemma 3.2 and clearing)", "; ".join([*did, _cleared(c, p, k)]), fits, *routed)
 
 
 def _same_interface(c: Circuit, p: Protocol) -> None:
@@ -80,21 +76,8 @@ def _same_interface(c: Circuit, p: Protocol) -> None:
         raise NotProved("a token for each machine is needed")
 
 
-def _error(c: Circuit, number: int, rows: range) -> Fraction:
-    """How far these rows are from what hardmax without rounding would make of the layer's heads."""
-    if c.rung == "exact":
-        return ZERO
-    before = reaches(c)[number]
-    everywhere = range(1, c.width + 1)
-    return sum((disturbance(c, h, before, fixed_spread(c, h, rows), everywhere) for h in c.layers[number].heads), ZERO)
-
-
 def _off(error: Fraction) -> str:
-    return f"; a coordinate is off by at most {shown(error)}" if error else ""
-
-
-def _noisy(row: Vec, i: int, error: Fraction) -> Vec:
-    return replace(row, noise=(i, error)) if error else row
+    return f", off by at most {shown(error)}" if error else ""
 
 
 def _dealt(c: Circuit, p: Protocol) -> str:
@@ -102,35 +85,61 @@ def _dealt(c: Circuit, p: Protocol) -> str:
     inputs = ps.symbols(p)
     if c.layers[0].local is not None:
         raise NotProved("a local block in the first layer")
-    error = _error(c, 0, range(1, p.machines + 1))
-    exact = c.at("exact")
+    off, exact = error(c, 0), c.at("exact")
     rows = sem.apply_layer(exact, exact.layers[0], sem.initial(exact, inputs))
-    layer = c.layers[1]
+    if len(c.layers) > 1:
+        layer, tokens = c.layers[1], {i: i for i in range(1, p.machines + 1)}
+    else:
+        layer, tokens = sem.finish_layer(c), readers(c)
     if layer.local is None:
         raise NotProved(f"layer {layer.name} has no local block")
-    for i in range(1, p.machines + 1):
-        found = sem.inputs_read(c, layer, i, _noisy(rows[i], i, error))
+    for w, i in tokens.items():
+        found = sem.inputs_read(c, layer, i, replace(rows[w], noise=(w, off) if off else None))
         for a in p.inputs:
             words = found.get(a.name, {})
             place = held(p.inputs, a.name, i, p.memory)
             if sorted(words) != list(place):
-                raise NotProved(f"row {i} reads {a.name} at {sorted(words)}, machine {i} holds {list(place)}")
+                raise NotProved(f"row {w} reads {a.name} at {sorted(words)}, machine {i} holds {list(place)}")
             for k in place:
                 expected = t.read(inputs[a.name], k)
                 if v.subtract(words[k], expected) != 0:
-                    raise NotProved(f"row {i} reads {t.show(words[k])} for {a.name}[{k}]")
-    return _off(error)
+                    raise NotProved(f"row {w} reads {t.show(words[k])} for {a.name}[{k}]")
+    return f"every machine reads its input words off its row{_off(off)}"
 
 
-def _same_reads(c: Circuit, p: Protocol, layer: Layer, first: bool) -> None:
+def _same_reads(c: Circuit, p: Protocol, k: int) -> None:
+    layer = c.layers[k]
     if layer.local is None or (layer.local.low, layer.local.high) != (1, p.machines):
         raise NotProved(f"layer {layer.name} has no local block on rows 1..{p.machines}")
-    packets = [r.packets for r in layer.local.reads if isinstance(r, s.ReadsPackets)]
-    arrays = [r.array for r in layer.local.reads if isinstance(r, s.ReadsInput)]
-    if first and (packets or sorted(arrays) != sorted(a.name for a in p.inputs)):
-        raise NotProved(f"layer {layer.name}: expected to read each input once, and no packets")
-    if not first and (arrays or sorted(packets) != sorted(x.name for x in c.packets)):
-        raise NotProved(f"layer {layer.name}: expected to read each block of packets once, and no inputs")
+    if layer.local.machine is not None:
+        raise NotProved(f"layer {layer.name}: every row must act as the machine of its number")
+    _reads_all(c, p, layer.local, k)
+
+
+def _reads_all(c: Circuit, p: Protocol, local: Local, k: int) -> None:
+    """In the first local function the inputs, in all others the packets that the layer before wrote."""
+    packets = [r.packets for r in local.reads if isinstance(r, s.ReadsPackets)]
+    arrays = [r.array for r in local.reads if isinstance(r, s.ReadsInput)]
+    if k == 1 and (packets or sorted(arrays) != sorted(a.name for a in p.inputs)):
+        raise NotProved(f"local function {k}: expected to read each input once, and no packets")
+    if k > 1 and (arrays or sorted(packets) != sorted(x.name for x in packets_of(c, c.layers[k - 1]))):
+        raise NotProved(f"local function {k}: expected to read each block of packets of the layer before once, and no inputs")
+
+
+def _finishes(c: Circuit, p: Protocol) -> str:
+    """The token of every output word acts as the machine on which that word lies, and applies Local_R."""
+    assert c.finish is not None
+    words = words_of(p.outputs)
+    if (c.finish.low, c.finish.high) != (1, len(words)):
+        raise NotProved(f"expected to finish on rows 1..{len(words)}")
+    for w, (name, k) in enumerate(words, 1):
+        i = sem.machine_of(c, w)
+        if not (1 <= i <= p.machines and k in held(p.outputs, name, i, p.memory)):
+            raise NotProved(f"row {w} finishes as machine {i}, on which {name}[{k}] does not lie")
+    _reads_all(c, p, c.finish, len(c.layers))
+    if c.finish.body != p.finish:
+        raise NotProved("what the output tokens do is not the text of the protocol's last local function")
+    return "the output tokens apply the last local function as the machines of their words"
 
 
 def _same_local(c: Circuit, p: Protocol, layer: Layer, number: int) -> str:
@@ -174,18 +183,19 @@ def _same_effect(a: Effect, b: Effect, known: list[t.Value], where: str, tally: 
         prove(v.equal(a.assigned[key], b.assigned[key]), known, f"{where}: the same {key[0]}[{key[1]}]", tally)
 
 
-def _capacity(c: Circuit, p: Protocol) -> None:
-    tags = [tag for x in c.packets for tag in x.tags]
+def _capacity(c: Circuit, p: Protocol, k: int) -> None:
+    blocks = packets_of(c, c.layers[k])
+    tags = [tag for x in blocks for tag in x.tags]
     if sorted(tags) != sorted(m.tag for m in p.messages):
         raise NotProved("each type of message must be in one block of packets")
     taken: set[int] = set()
-    for x in c.packets:
+    for x in blocks:
         if x.machines != p.machines:
             raise NotProved(f"{x.name} is for {x.machines} machines, the protocol has {p.machines}")
         most = p.memory // min(len(p.message(tag).words) for tag in x.tags)
         if x.messages < most:
             raise NotProved(f"{x.name} carries {x.messages} messages a machine, {most} can be sent")
-        block = range(x.at, x.at + pk.columns(x.selector) * c.packet_width(x))
+        block = block_of(c, x)
         if x.at < 1 or block.stop - 1 > c.width or not taken.isdisjoint(block):
             raise NotProved(f"{x.name} overlaps another block or leaves the row")
         taken.update(block)
@@ -204,16 +214,25 @@ def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) 
     return total
 
 
-def _cleared(c: Circuit, p: Protocol, number: int) -> str:
-    """All other heads together take away the old row of every machine, or there was nothing where the packets go."""
-    layer = c.layers[number]
+def _cleared(c: Circuit, p: Protocol, k: int) -> str:
+    """Where the packets go, all other heads together take away the old row of everyone who reads, or nothing was written."""
+    layer, blocks = c.layers[k], packets_of(c, c.layers[k])
     others = [h for h in layer.heads if not mentions(h, "packed")]
     rows = _static_sum(c, others, {i: opaque(c, i) for i in c.rows})
-    if len(layer.heads) - len(others) != len(c.packets):
+    if len(layer.heads) - len(others) != len(blocks):
         raise NotProved(f"layer {layer.name} has a head that carries packets twice")
-    if all(not rows[i].rows and not rows[i].entries for i in range(1, p.machines + 1)):
+    read = readers(c) if k == len(c.layers) - 1 else range(1, p.machines + 1)
+    if any(rows[w].entries for w in read):
+        raise NotProved(f"layer {layer.name} writes something else than packets into a row")
+    if all(not rows[w].rows for w in read):
         return "the old row is cleared"
-    raise NotProved(f"layer {layer.name} leaves something of the old stream in a row")
+    written = reaches(c)[k].written
+    for w in read:
+        if rows[w].rows and rows[w].rows != {w: 1}:
+            raise NotProved(f"layer {layer.name} leaves something of the old stream in row {w}")
+    if any(x in written for block in blocks for x in block_of(c, block)):
+        raise NotProved(f"layer {layer.name} writes packets where an earlier layer wrote, and does not clear")
+    return "the packets go where nothing was written before"
 
 
 def _collected(c: Circuit, p: Protocol, number: int) -> str:
@@ -225,16 +244,23 @@ def _collected(c: Circuit, p: Protocol, number: int) -> str:
             for k in held(p.outputs, a.name, i, p.memory):
                 unknown[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)
                 states[i].assigned[a.name, k] = unknown[a.name, k]
-    rows = _static_sum(c, list(c.layers[number].heads), states)
-    words = words_of(c.outputs)
-    error = _error(c, number, range(1, len(words) + 1))
+    rows, off = _static_sum(c, list(c.layers[number].heads), states), error(c, number)
     readouts = dict(zip((a.name for a in c.outputs), c.readouts, strict=True))
-    for w, key in enumerate(words, 1):
-        row = _noisy(rows[w], w, error)
+    for w, key in enumerate(words_of(c.outputs), 1):
+        row = _without_old(c, number, w, rows[w], off)
         found = evaluate(readouts[key[0]], Scope({"self": w, "row": row}, sem.functions_of(c)))
         if v.subtract(found, unknown[key]) != 0:
             raise NotProved(f"token {w} reads out {t.show(found)}, not {key[0]}[{key[1]}]")
-    return _off(error)
+    return f"the rows of the output tokens hold the output{_off(off)}"
+
+
+def _without_old(c: Circuit, number: int, w: int, row: Vec, off: Fraction) -> Vec:
+    """A row that is off; if the old row is still in it, only coordinates where nothing was written before can be read."""
+    if row.rows == {w: 1}:
+        before = reaches(c)[number]
+        kept = {k: v.add(row.entries.get(k, 0), t.coordinate(w, k)) for k in before.written}
+        row, off = Vec({**row.entries, **kept}, row.length), off + before.blank
+    return replace(row, noise=(w, off) if off else None)
 
 
 def _representable(c: Circuit, number: int) -> None:
@@ -260,7 +286,9 @@ def _representable(c: Circuit, number: int) -> None:
 
 def simulates(j: Simulates, fits: Proved, *steps: Proved) -> Proved:
     """By induction over the layers: after layer r the rows read as MachineIn^(r), and each step keeps that."""
-    expected = tuple(LayerStep(j.circuit, j.protocol, k) for k in range(len(j.protocol.rounds) + 2))
+    if len(j.circuit.layers) != len(j.protocol.rounds) + (2 if j.circuit.finish is None else 1):
+        raise NotProved("the rule needs a layer for every local function, but the last if the output tokens finish")
+    expected = tuple(LayerStep(j.circuit, j.protocol, k) for k in range(len(j.circuit.layers)))
     if fits.judgement != Fits(j.protocol) or tuple(x.judgement for x in steps) != expected:
         raise NotProved("the rule needs a step for every layer, in order")
     return conclude(j, "composition of the layers (Theorem 3.1)", f"{len(steps)} layers, one cut each", fits, *steps)

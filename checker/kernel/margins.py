@@ -23,7 +23,7 @@ from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec, evaluate, truth
 from checker.semantics.machines import Sent
-from checker.semantics.precision import Margins, grain
+from checker.semantics.precision import Margins, grain, readers
 from checker.semantics.values import Unsupported
 
 SCORES = 3_000_000
@@ -137,7 +137,11 @@ class _Head:
         if self.q > c.tokens + c.blank:
             raise NotProved(f"{self.q} machines, but only {c.tokens + c.blank} rows")
         every = {i: vector(c, head.query, i, ()) for i in c.rows}
-        self.queries = {i: query for i, query in every.items() if 1 <= i <= self.q}
+        self.machines = range(1, self.q + 1)
+        self.queries: dict[int, Vec] = {}
+        for w, i in readers(c).items():
+            if i not in self.machines or self.queries.setdefault(i, every[w]) != every[w]:
+                raise NotProved(f"row {w} reads as machine {i}, which is none or has another query in another row")
         rest = [vector(c, head.key, i, ()) for i in c.rows if not 1 <= i <= self.q]
         if not rest:
             raise NotProved("a machine that receives nothing has no row to attend to: there is no start token and no blank one")
@@ -150,10 +154,10 @@ class _Head:
         """One machine for each kind of key (machines that take the same case, if it does not mention `self`), and the
         form of their keys if all have the same."""
         if mentions(tuple(x.condition for x in self.key if x.condition is not None), "destinations"):
-            return None, list(self.queries)
+            return None, list(self.machines)
         kinds: dict[object, int] = {}
         forms: set[Form | None] = set()
-        for i in self.queries:
+        for i in self.machines:
             scope = sem.row_scope(self.c, i, sem.RowState(Vec({}, self.c.width)))
             holds = (x.condition is None or truth(evaluate(x.condition, scope), x.span) for x in self.key)
             place = next((n for n, taken in enumerate(holds) if taken), None)
@@ -175,8 +179,7 @@ class _Head:
     def duals(self) -> dict[int, list[Number]]:
         """The first k coordinates of the key for each set of one machine."""
         assert self.form is not None
-        row = next(iter(self.queries))
-        return {d: dense(vector(self.c, self.key, row, (d,)), self.form.k) for d in self.queries}
+        return {d: dense(vector(self.c, self.key, 1, (d,)), self.form.k) for d in self.machines}
 
 
 # ---- certificates for all sets at once ------------------------------------------------------------
@@ -235,8 +238,9 @@ def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str
     for i, query in queries.items():
         if query != list(pk.sign(i, k, seed)):
             raise NotProved(f"query {i} is not sign({i}, {k}, {seed})")
+    vectors: dict[int, list[Number]] = {d: [*pk.sign(d, k, seed)] for d in head.machines}
     largest: Number = 0
-    for i, product in products(queries, queries):
+    for i, product in products(vectors, vectors):
         for d, x in product.items():
             if d != i:
                 largest = max(largest, x, -x)
@@ -269,7 +273,7 @@ def _key_numbers(head: _Head) -> tuple[Fraction, int]:
             # The coefficients of prod (z - d)^2 are sums of products of the d: the largest machines have the largest.
             found += [abs(x) + 1 for x in pk.moment_dual(frozenset(range(q - most + 1, q + 1)), k)] + [Fraction(1, 2)]
         case Form("sign_dual", k, (seed, g)) if g >= 0:
-            vectors: dict[int, list[Number]] = {i: [*pk.sign(i, k, seed)] for i in head.queries}
+            vectors: dict[int, list[Number]] = {i: [*pk.sign(i, k, seed)] for i in head.machines}
             largest = max(
                 (abs(Fraction(x)) for i, row in products(vectors, vectors) for d, x in row.items() if d != i), default=Fraction(0)
             )

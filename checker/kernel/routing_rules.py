@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from checker.kernel.judgements import Delivers, Propagates, Selects
 from checker.kernel.margins import key_numbers
@@ -14,21 +13,7 @@ from checker.models.circuit import Circuit, Packets
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, evaluate, truth
-from checker.semantics.precision import (
-    ZERO,
-    block_of,
-    clears,
-    disturbance,
-    fixed_spread,
-    largest_field,
-    opaque,
-    reaches,
-    readers,
-    routed_spread,
-    shown,
-    undecoded,
-    unit,
-)
+from checker.semantics.precision import largest_field, noise, opaque, routed_spread, shown, undecoded, unit
 from checker.semantics.values import Unsupported
 
 
@@ -50,26 +35,10 @@ def routing_head(c: Circuit, number: int, packets: Packets) -> Delivers:
         messages=tuple(m for m in c.messages if m.tag in packets.tags),
         layers=(replace(layer, name="", local=None, heads=(replace(heads[0], name=""),)),),
     )
-    return Delivers(stripped, noise(c, number, packets))
-
-
-def noise(c: Circuit, number: int, p: Packets) -> Fraction:
-    """How far the other heads of a layer, and what was in the stream before, may move the coordinates of a block of packets.
-
-    Heads that write nothing there only round. That the old row is taken away, or that there was none, is for the layer's rule.
-    """
-    if c.rung == "exact":
-        return ZERO
-    layer, block = c.layers[number], block_of(c, p)
+    if number + 1 < len(c.layers):
+        stripped = replace(stripped, finish=None)
     try:
-        before = reaches(c)[number]
-        total = before.blank if before.written.isdisjoint(block) and not clears(c, layer) else ZERO
-        for h in layer.heads:
-            if not mentions(h.value, "packed"):
-                total += disturbance(c, h, before, fixed_spread(c, h, readers(c)), block)
-            elif not mentions(h, p.name):
-                total += unit(c)
-        return total
+        return Delivers(stripped, noise(c, number, packets))
     except (Unsupported, Fault) as reason:
         raise NotProved(f"layer {layer.name}: no bound on the stream: {reason}") from None
 

@@ -31,6 +31,7 @@ from checker.kernel.routing_rules import delivers, routing_head, selector_of
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
+from checker.semantics.precision import packets_of
 
 RULES: dict[type, Callable[..., Proved]] = {
     Fits: fits,
@@ -86,10 +87,10 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
         case LayerStep(c, p, k):
             premises = [obligation(Fits(p), f"{name}/fits")]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):
-                premises += [obligation(routing_head(c, k, x), f"{name}/{x.name}") for x in c.packets]
+                premises += [obligation(routing_head(c, k, x), f"{name}/{x.name}") for x in packets_of(c, c.layers[k])]
         case Simulates(c, p):
             premises = [obligation(Fits(p), f"{name}/fits")]
-            premises += [obligation(LayerStep(c, p, k), f"{name}/layer {k + 1}") for k in range(len(p.rounds) + 2)]
+            premises += [obligation(LayerStep(c, p, k), f"{name}/layer {k + 1}") for k in range(len(c.layers))]
         case _:
             pass
     return Obligation(name, j, tuple(premises), rule)

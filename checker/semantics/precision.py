@@ -258,11 +258,11 @@ def _with_outputs(c: Circuit, i: int) -> sem.RowState:
 def bound(x: Value) -> Bound:
     """An interval for the value; unknown coordinates of the stream count by their coefficients."""
     constant, parts = t.split(x)
-    slope: Fraction = ZERO
+    slope = ZERO
     low = high = Fraction(constant)
     for term, k in parts.items():
         if term.op == "coordinate":
-            slope += abs(k)
+            slope += abs(Fraction(k))
         elif term.low is None or term.high is None:
             raise Unsupported("a value without a bound")
         else:
@@ -303,9 +303,17 @@ def clears(c: Circuit, layer: Layer) -> bool:
     return all(kept == 0 for kept, _ in _totals(_exact(c), _fixed(layer)))
 
 
-def readers(c: Circuit) -> range:
-    """The rows that read packets: the machines."""
-    return range(1, max((p.machines for p in c.packets), default=c.tokens + c.blank) + 1)
+def readers(c: Circuit) -> dict[int, int]:
+    """The rows that read packets, each with the machine that it reads as: the machines, or in `finish` the output tokens."""
+    if c.finish is not None:
+        return {w: sem.machine_of(c, w) for w in range(c.finish.low, c.finish.high + 1)}
+    return {i: i for i in range(1, max((p.machines for p in c.packets), default=c.tokens + c.blank) + 1)}
+
+
+def packets_of(c: Circuit, layer: Layer) -> tuple[Packets, ...]:
+    """The blocks of packets that a layer writes."""
+    values = tuple(h.value for h in layer.heads if mentions(h.value, "packed"))
+    return tuple(p for p in c.packets if mentions(values, p.name))
 
 
 def block_of(c: Circuit, p: Packets) -> range:
@@ -344,6 +352,33 @@ def disturbance(c: Circuit, head: Head, before: Reach, spread: Fraction, places:
     if values.coefficient == 0 and not any(k in values.places for k in places):
         return unit(c)
     return unit(c) + spread * values.width(before.size)
+
+
+def noise(c: Circuit, number: int, p: Packets) -> Fraction:
+    """How far the other heads of a layer (0-based), and what was in the stream before, may move the coordinates of a block.
+
+    Heads that write nothing there only round. That the old row is taken away, or that there was none, is for the layer's rule.
+    """
+    if c.rung == "exact":
+        return ZERO
+    layer, block, before = c.layers[number], block_of(c, p), reaches(c)[number]
+    empty = not any(k in before.written for k in block) and not clears(c, layer)
+    total = before.blank if empty else ZERO
+    for h in layer.heads:
+        if not mentions(h.value, "packed"):
+            total += disturbance(c, h, before, fixed_spread(c, h, c.rows), block)
+        elif not mentions(h.value, p.name):
+            total += unit(c)
+    return total
+
+
+def error(c: Circuit, number: int) -> Fraction:
+    """How far any row may be from what hardmax without rounding makes of a layer whose scores do not depend on data."""
+    if c.rung == "exact":
+        return ZERO
+    before = reaches(c)[number]
+    heads = c.layers[number].heads
+    return sum((disturbance(c, h, before, fixed_spread(c, h, c.rows), range(1, c.width + 1)) for h in heads), ZERO)
 
 
 # ---- numbers that fixed point must hold (Def. A.1) -----------------------------------------
