@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
 
 from checker.compilers.build import SELF, call, cases, number, vector, within
 from checker.language import syntax as s
 from checker.language.diagnostics import spec_error
-from checker.semantics.packets import WORDS, chained
+from checker.semantics.packets import WORDS, chained, moment_dual
+from checker.semantics.precision import Margins
 
 CHOICES = ("best", "hadamard", "moment", "sign")
 SEEDS = 16  # that are tried for each number of coordinates
@@ -45,6 +47,21 @@ class Embedding:
         start = vector(call("zeros", self.coordinates), number(self.floor))
         return cases(vector(dual, 0), s.Binary(">=", SELF, s.Number(1)), start)
 
+    def margins(self) -> Margins:
+        """What the construction promises about the scores (Prop. B.1)."""
+        near = Fraction(0) if self.digits is None else Fraction(self.coordinates, 2 ** (self.digits + 1))
+        other = Fraction(0) if self.name == "hadamard" else Fraction(self.member, 2)
+        return Margins(near, self.member - near - self.floor, self.member - 2 * near - other, self.floor - other - near)
+
+    def largest_key(self, machines: int, messages: int) -> Fraction:
+        """A bound on the coordinates of the keys of all sets of at most `messages` machines."""
+        most = min(machines, messages)
+        if self.name == "hadamard":
+            return max(Fraction(most), self.floor)
+        if self.name == "moment":
+            return max(abs(x) for x in moment_dual(frozenset(range(machines - most + 1, machines + 1)), self.coordinates)) + 1
+        return Fraction(2)
+
     def _numbers(self, *given: int | None) -> tuple[int, ...]:
         return tuple(x for x in given if x is not None)
 
@@ -60,7 +77,8 @@ def moment(messages: int) -> Embedding:
     return Embedding("moment", 2 * messages + 1, 1)
 
 
-def sign(machines: int, messages: int, g: int | None = None) -> Embedding:
+@lru_cache(maxsize=1_000)
+def sign(machines: int, messages: int) -> Embedding:
     """Random signs (Prop. B.1): the fewest coordinates k for which some seed has |<u_i, u_j>| <= k / (3 Q - 1) for all i != j.
 
     Q is the most members of a set. By this bound the duals of all sets are within reach: others score at most 1/2.
@@ -74,7 +92,7 @@ def sign(machines: int, messages: int, g: int | None = None) -> Embedding:
         for seed in range(SEEDS):
             rows[seed] = [2 * x + (2 * chained(p, k) < WORDS) for x, p in zip(rows[seed], prefixes[seed], strict=True)]
             if _coherent(rows[seed], k, 3 * most - 1):
-                return Embedding("sign", k, 1, seed + 1, g)
+                return Embedding("sign", k, 1, seed + 1)
 
 
 def _coherent(rows: list[int], k: int, factor: int) -> bool:
@@ -82,20 +100,22 @@ def _coherent(rows: list[int], k: int, factor: int) -> bool:
     return all(factor * abs(k - 2 * (a ^ b).bit_count()) <= k for a, b in combinations(rows, 2))
 
 
-def best(machines: int, messages: int) -> Embedding:
-    """The one with fewer coordinates; hadamard, which has only -1, 0, 1 in its queries, if equal."""
-    return min(hadamard(machines), moment(messages), key=lambda e: e.coordinates)
+def best(machines: int, messages: int, room: int = 0) -> Embedding:
+    """hadamard, whose small numbers need the least precision, if it fits into the `room` that packets take anyway or has no
+    more coordinates than moment."""
+    plain, curve = hadamard(machines), moment(messages)
+    return plain if plain.coordinates + 1 <= max(room, curve.coordinates + 1) else curve
 
 
-def choose(choice: str, machines: int, messages: int, g: int | None = None) -> Embedding:
+def choose(choice: str, machines: int, messages: int, g: int | None = None, room: int = 0) -> Embedding:
     """An embedding by the name of the option `embedding`; with g, all keys are multiples of 2^-g. Raises `SpecError` (OPTION)."""
     match choice:
         case "best":
-            return best(machines, messages)
+            return best(machines, messages, room)
         case "hadamard":
             return hadamard(machines)
         case "moment":
             return moment(messages)
         case "sign":
-            return sign(machines, messages, g)
+            return replace(sign(machines, messages), digits=g)
     raise spec_error("OPTION", f"expected an embedding of {', '.join(CHOICES)}, found {choice}")

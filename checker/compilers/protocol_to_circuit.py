@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from checker.compilers import embeddings, selectors
+from checker.compilers import embeddings, numbers, selectors
 from checker.compilers.build import (
     ROW,
     SELF,
@@ -84,11 +84,19 @@ def transformer(
     """
     _known("clear", clear, CLEARING)
     _known("final", final, FINALS)
-    fused = final == "fused"
-    blocks = _blocks(p, selector, embedding, clear == "fresh")
+
+    def build(g: int | None) -> numbers.Built:
+        blocks = _blocks(p, selector, embedding, clear == "fresh", g)
+        routes = {x.packets.name: x.embedding for routes in blocks.rounds for x in routes}
+        return _circuit(p, blocks, clear == "head", final == "fused"), routes
+
+    return numbers.numbered(build, p.memory, p.machines)
+
+
+def _circuit(p: Protocol, blocks: Blocks, clears: bool, fused: bool) -> Circuit:
     reads = (_reads_inputs(p, blocks.dealt), *(_mail(routes) for routes in blocks.rounds))
     names = {r.name for r in p.rounds}
-    own = (_clear(),) if clear == "head" else ()
+    own = (_clear(),) if clears else ()
     layers = [Layer(fresh("init", names), None, (_deal(p, blocks.dealt, fused and not p.rounds), *own))]
     for index, (r, routes, read) in enumerate(zip(p.rounds, blocks.rounds, reads, strict=False), 1):
         last = fused and index == len(p.rounds)
@@ -149,11 +157,11 @@ def message_classes(p: Protocol) -> tuple[MessageClass, ...]:
     return tuple(found)
 
 
-def _blocks(p: Protocol, selector: str, embedding: str, own: bool) -> Blocks:
+def _blocks(p: Protocol, selector: str, embedding: str, own: bool, g: int | None) -> Blocks:
     """All layers write to the coordinates from 1 on, or each to its `own` ones, behind the input words in coordinate 1."""
     selectors.choose(selector, 1, 1)  # an unknown option is an error even where nothing is routed
     embeddings.choose(embedding, 1, 1)
-    shared = _routes(p, selector, embedding)
+    shared = _routes(p, selector, embedding, g)
     rounds: list[Routes] = []
     end = 1 + p.memory
     for index in range(1, len(p.rounds) + 1):
@@ -164,7 +172,7 @@ def _blocks(p: Protocol, selector: str, embedding: str, own: bool) -> Blocks:
     return replace(blocks, width=max(2, blocks.width, *needed))
 
 
-def _routes(p: Protocol, selector: str, embedding: str) -> Routes:
+def _routes(p: Protocol, selector: str, embedding: str, g: int | None) -> Routes:
     """One block of packets a class, side by side from coordinate 1 on."""
     found: list[Route] = []
     at, classes = 1, message_classes(p)
@@ -172,7 +180,7 @@ def _routes(p: Protocol, selector: str, embedding: str) -> Routes:
         matrix = selectors.choose(selector, p.machines**2 * c.most, c.most**2)
         packets = _packets(p, c, fresh("mail" if len(classes) == 1 else f"mail_{h}", _taken(p)), at, matrix)
         at += selectors.columns(matrix) * (max(len(m.words) for m in c.types) + 5)
-        found.append(Route(packets, embeddings.choose(embedding, p.machines, c.most), at - 1))
+        found.append(Route(packets, embeddings.choose(embedding, p.machines, c.most, g, at - 1), at - 1))
     return tuple(found)
 
 

@@ -30,6 +30,7 @@ from checker.semantics.values import Unsupported
 ZERO = Fraction(0)
 FAR = 700  # e^-700 is small enough for every purpose
 ENDLESS = 1_000_000  # no number of fraction bits suffices
+FINE = 320  # bits behind the point of bounds that are carried along, far more than fraction bits
 BITS = 96  # bits behind the point of the partial sums
 
 
@@ -52,6 +53,11 @@ def decay(x: Fraction) -> Fraction:
 def growth(x: Fraction) -> Fraction | None:
     """A number at least e^x for 0 <= x <= 1, as e^-x >= 1 - x + x^2/2 - x^3/6; None beyond."""
     return 1 / (1 - x + x**2 / 2 - x**3 / 6) if 0 <= x <= 1 else None
+
+
+def up(x: Fraction) -> Fraction:
+    """x or a little more, with a denominator that stays small."""
+    return Fraction(ceil(x * 2**FINE), 2**FINE)
 
 
 def share(lost: Fraction) -> Fraction:
@@ -111,7 +117,7 @@ def fixed_spread(c: Circuit, head: Head, rows: Iterable[int]) -> Fraction:
         ties, others = patterns[i]
         lost = sum((n * decay(Fraction(c.scale * gap)) for gap, n in others), ZERO) / ties
         worst = max(worst, share(lost))
-    return worst
+    return up(worst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ def routed_spread(c: Circuit, p: Packets, m: Margins) -> Fraction | None:
         return None
     lost = rest * decay(c.scale * m.rest) + (p.machines - 1) * decay(c.scale * m.other)
     heard = share(lost) + (unequal - 1) / 2
-    return max(heard, share(p.machines * decay(c.scale * m.empty)))
+    return up(max(heard, share(p.machines * decay(c.scale * m.empty))))
 
 
 def largest_field(c: Circuit, p: Packets) -> int:
@@ -291,7 +297,7 @@ def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
         size += unit(c) + spread * values.width(before.size) + (ZERO if h in fixed else max(-values.low, values.high))
         blank += unit(c) + spread * 2 * values.coefficient * before.blank
         written.update(values.places)
-    return Reach(size, blank, frozenset(written))
+    return Reach(up(size), up(blank), frozenset(written))
 
 
 def _fixed(layer: Layer) -> tuple[Head, ...]:
@@ -369,7 +375,7 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
             total += disturbance(c, h, before, fixed_spread(c, h, c.rows), block)
         elif not mentions(h.value, p.name):
             total += unit(c)
-    return total
+    return up(total)
 
 
 def error(c: Circuit, number: int) -> Fraction:
