@@ -77,13 +77,16 @@ def moment(messages: int) -> Embedding:
     return Embedding("moment", 2 * messages + 1, 1)
 
 
-@lru_cache(maxsize=1_000)
-def sign(machines: int, messages: int) -> Embedding:
+def sign(machines: int, messages: int, g: int | None = None) -> Embedding:
     """Random signs (Prop. B.1): the fewest coordinates k for which some seed has |<u_i, u_j>| <= k / (3 Q - 1) for all i != j.
 
     Q is the most members of a set. By this bound the duals of all sets are within reach: others score at most 1/2.
     """
-    most = min(machines, messages)
+    return replace(_signs(machines, min(machines, messages)), digits=g)
+
+
+@lru_cache(maxsize=1_000)
+def _signs(machines: int, most: int) -> Embedding:
     rows = [[0] * machines for _ in range(SEEDS)]  # row of seed and machine: the signs up to k as bits
     prefixes = [[chained(chained(0, seed), i) for i in range(1, machines + 1)] for seed in range(1, SEEDS + 1)]
     k = 0
@@ -117,5 +120,5 @@ def choose(choice: str, machines: int, messages: int, g: int | None = None, room
         case "moment":
             return moment(messages)
         case "sign":
-            return replace(sign(machines, messages), digits=g)
+            return sign(machines, messages, g)
     raise spec_error("OPTION", f"expected an embedding of {', '.join(CHOICES)}, found {choice}")

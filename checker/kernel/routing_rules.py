@@ -13,7 +13,7 @@ from checker.models.circuit import Circuit, Packets
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, evaluate, truth
-from checker.semantics.precision import largest_field, noise, opaque, routed_spread, shown, undecoded, unit
+from checker.semantics.precision import ZERO, largest_field, noise, numbers_of, opaque, routed_spread, shown, undecoded, unit
 from checker.semantics.values import Unsupported
 
 
@@ -73,9 +73,12 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
     except Fault as fault:
         raise NotProved(f"undefined: {fault.message}") from None
     if c.fraction is not None and c.integer is not None:
-        size, fine = key_numbers(c)
-        if not (size < 2**c.integer and fine <= c.fraction):
-            raise NotProved(f"a key may reach {shown(size)} and needs {fine} fraction bits: there are {c.integer}.{c.fraction}")
+        for name, size, fine in (*numbers_of(c, c.layers[0].heads[0], ZERO), ("key", *key_numbers(c))):
+            if not (size < 2**c.integer and fine <= c.fraction):
+                raise NotProved(
+                    f"a {name} may reach {shown(size)} and needs {fine} fraction bits: there are {c.integer} integer bits"
+                    f" and {c.fraction} fraction bits"
+                )
     off = "" if c.rung == "exact" else f"; a coordinate is off by less than {shown(error)}"
     detail = f"{p.messages}^2 rows of the selector meet; heard above {p.heard}{off}"
     return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation)
