@@ -47,7 +47,7 @@ def circuit(text: str) -> Circuit:
 
 @cache
 def compiled_text(p: Protocol, selector: str = "best", embedding: str = "best") -> str:
-    return printing.text(transformer(p, selector, embedding))
+    return printing.text(transformer(p, selector, embedding).at("exact"))
 
 
 def replaced(text: str, old: str, new: str, count: int = 1) -> str:

@@ -117,7 +117,7 @@ def reclosed(c: Circuit) -> Circuit:
 @pytest.mark.parametrize("name", ALL)
 def test_circuit_computes_what_the_protocol_computes(name: str, options: tuple[str, ...]) -> None:
     p = protocol(ALL[name])
-    c = transformer(p, *options)
+    c = transformer(p, *options).at("exact")
     assert len(c.layers) == len(p.rounds) + (1 if "fused" in options else 2)
     for words in inputs(p):
         expected = replay_protocol(p, words)
@@ -139,7 +139,7 @@ def test_printed_circuit_closes_to_itself(name: str, options: tuple[str, ...]) -
 def test_a_wrong_circuit_is_noticed() -> None:
     """Mutants: each must differ from the protocol on some input, or the comparison above says nothing."""
     p = protocol(HEAR)
-    c = transformer(p)
+    c = transformer(p).at("exact")
     last = c.layers[2]
     mutants = {
         "no clear": replace(c, layers=(*c.layers[:2], replace(last, heads=last.heads[:1]), c.layers[3])),

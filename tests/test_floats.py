@@ -264,7 +264,7 @@ def test_the_command_prints_the_same_in_floating_point(tmp_path: Path) -> None:
     assert floats.returncode == 0, floats.stderr
     assert floats.stdout == lockstep("run", *given).stdout and len(floats.stdout.splitlines()) == 16
     assert floats.stderr == ""
-    done = lockstep("run", "spec/prefix_sums.lks", "prefix_sums", "n=14", "s=3", "p=1", "--input", "random:1",
+    done = lockstep("run", "spec/maximum.lks", "maximum", "n=4", "s=2", "p=24", "--input", "random:1",
                     "--backend", "numpy", "--scale", "40", "--dtype", "float32")
     assert done.stderr.startswith("warning: float32 at scale 40 may not be enough: ") and "off by" in done.stderr
     file = tmp_path / "c.lks"

@@ -30,7 +30,7 @@ def tree_sum() -> Protocol:
 
 def prove(edit: list[tuple[str, str]], functions: str = "") -> Proved:
     p = tree_sum()
-    text = printing.text(transformer(p))
+    text = printing.text(transformer(p).at("exact"))
     for old, new in edit:
         start = text.index("layer add_1")
         assert old in text[start:], old

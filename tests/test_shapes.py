@@ -30,7 +30,7 @@ MANY_ROUNDS = [("tree_sum", 5, 2, 1), ("prefix_sums", 4, 2, 1), ("pointer_doubli
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: i[0])
 def test_shapes_compute_what_the_protocol_computes(instance: tuple[str, int], shape: tuple[str, str]) -> None:
     p = library(*instance)
-    c = transformer(p, clear=shape[0], final=shape[1])
+    c = transformer(p, clear=shape[0], final=shape[1]).at("exact")
     for words in islice(random_inputs(p.inputs, p.requires, p.functions, 5), 12):
         expected = replay_protocol(p, words).outputs
         found = replay_circuit(c, words)
@@ -56,14 +56,14 @@ def test_sizes(instance: tuple[str, int]) -> None:
 @pytest.mark.parametrize("instance", MANY_ROUNDS, ids=lambda i: i[0])
 def test_no_clearing_is_refuted(instance: tuple[str, int], final: str) -> None:
     p = library(*instance)
-    assert verdict(Simulates(transformer(p, clear="none", final=final), p)).verdict == "REFUTED"
+    assert verdict(Simulates(transformer(p, clear="none", final=final).at("exact"), p)).verdict == "REFUTED"
 
 
 @pytest.mark.parametrize("final", ["separate", "fused"])
 @pytest.mark.parametrize("instance", MANY_ROUNDS, ids=lambda i: i[0])
 def test_two_layers_that_share_a_block_are_refuted(instance: tuple[str, int], final: str) -> None:
     p = library(*instance)
-    c = transformer(p, clear="fresh", final=final)
+    c = transformer(p, clear="fresh", final=final).at("exact")
     text = printing.text(c)
     first, second = c.packets[:2]
     mutant = circuit(replaced(text, f"packets mail_2 of {', '.join(second.tags)} at {second.at} {{",
@@ -74,7 +74,7 @@ def test_two_layers_that_share_a_block_are_refuted(instance: tuple[str, int], fi
 @pytest.mark.parametrize("machine", ["self", "1", "ceil(self / 2) + 1", "ceil((self + 1) / 2)", "self / 2"])
 def test_tokens_that_finish_as_other_machines_are_refuted(machine: str) -> None:
     p = library("prefix_sums", 4, 2, 1)
-    text = printing.text(transformer(p, final="fused"))
+    text = printing.text(transformer(p, final="fused").at("exact"))
     right = Simulates(circuit(text), p)
     assert verdict(right).verdict == "PROVED" and not list(wrong_inputs(right))
     assert verdict(Simulates(circuit(replaced(text, "as ceil(self / 2)", f"as {machine}")), p)).verdict == "REFUTED"
@@ -82,7 +82,7 @@ def test_tokens_that_finish_as_other_machines_are_refuted(machine: str) -> None:
 
 def test_tokens_that_hear_for_other_machines_are_refuted() -> None:
     p = library("prefix_sums", 4, 2, 1)
-    text = printing.text(transformer(p, final="fused"))
+    text = printing.text(transformer(p, final="fused").at("exact"))
     mutant = replaced(text, "(hadamard(ceil(self / 2), 4), 1) when self in 1..4", "(hadamard(self, 4), 1) when self in 1..4")
     found = verdict(Simulates(circuit(mutant), p))
     assert found.verdict == "REFUTED" and found.witness is not None

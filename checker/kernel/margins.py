@@ -258,7 +258,7 @@ def key_numbers(c: Circuit) -> tuple[Fraction, int]:
     Raises `NotProved` if no bound is known.
     """
     try:
-        return _key_numbers(_Head(c))
+        return _key_numbers(_Head(c, Fraction(0)))
     except (Unsupported, Fault) as reason:
         raise NotProved(f"keys without a bound: {reason}") from None
 
