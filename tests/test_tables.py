@@ -111,7 +111,7 @@ def test_claims_from_text() -> None:
     lets = "let P = pointer_doubling(4, 1); let T = transformer(P, embedding = sign);"
     models = "use pointer_doubling from library;"
     assert of("T propagates", models, lets).verdict == "PROVED"
-    assert of("T propagates by 1 / 4", models, lets).verdict == "PROVED"
+    assert of("T propagates by 1 / 8", models, lets).verdict == "PROVED"
     assert of("T propagates by 3 / 8", models, lets).verdict == "REFUTED"
     with pytest.raises(SpecError):
         of("T propagates by 0 - 1", models, lets)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations, product
-from math import factorial, prod
+from math import factorial, inf, prod
+from time import monotonic
 
 from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
@@ -134,8 +135,8 @@ def violated_by(j: Judgement, words: Words, adversary: Adversary | None) -> str 
     raise TypeError(f"no inputs to enumerate for {j}")
 
 
-def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
-    """Proved if nothing is wrong at any input; `most` is the budget in inputs.
+def by_enumeration(j: Fits | Simulates | Computes, most: int, seconds: float = inf) -> Proved:
+    """Proved if nothing is wrong at any input; the budget is `most` inputs and so many seconds.
 
     Below the rung exact numbers are known by bounds, which hold for all valid heads (Def. A.1): all that the local functions and
     readouts do with them must be decided by the bounds.
@@ -146,9 +147,11 @@ def by_enumeration(j: Fits | Simulates | Computes, most: int) -> Proved:
     count = input_count(m.inputs, m.requires)
     if count > most:
         raise NotProved(f"{count:,} inputs are more than {most:,}")
-    seen = 0
+    seen, end = 0, monotonic() + seconds
     for words in every_input(m.inputs, m.requires, m.functions):
         seen += 1
+        if monotonic() > end:
+            raise NotProved(f"{seen - 1:,} of at most {count:,} inputs took {seconds:g} s")
         try:
             wrong = violated_by(j, words, None)
         except Undecided as reason:

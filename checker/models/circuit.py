@@ -98,14 +98,13 @@ class Circuit:
     integer: int | None = None
     finish: Local | None = None
 
-    _hash: int = field(default=0, init=False, compare=False, repr=False)
+    _hash: list[int] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __hash__(self) -> int:
         """Of all fields, computed once: caches look circuits up often."""
         if not self._hash:
-            own = hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare))
-            object.__setattr__(self, "_hash", own or 1)
-        return self._hash
+            self._hash.append(hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare)))
+        return self._hash[0]
 
     @property
     def rung(self) -> str:

@@ -71,7 +71,7 @@ class Checker:
             return self._reals(j)
         if isinstance(j, (Selects, Attends)):
             return self._tables(j, claim.name)
-        first = self._search(j, *FIRST_LOOK)
+        first = self._search(j, *FIRST_LOOK, quick=True)
         early = _verdict(first)
         if early is not None:
             return early
@@ -85,7 +85,7 @@ class Checker:
             if witness is not None:
                 return Outcome("REFUTED", witness=witness)
             try:
-                return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED))
+                return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED, self.timeout))
             except NotProved as failure:
                 reason = f"{reason}; no enumeration: {failure}"
         again = self._search(j, TESTED, self.timeout)
@@ -107,11 +107,11 @@ class Checker:
         whole = ", which are all" if found_.complete else ""
         return _verdict(found_) or Outcome("UNDECIDED", reason=f"no counterexample among {found_.tried:,} {what}{whole}")
 
-    def _search(self, j: Judgement, budget: int, seconds: float) -> Search:
+    def _search(self, j: Judgement, budget: int, seconds: float, quick: bool = False) -> Search:
         if isinstance(j, Delivers):
             return search_routing(j, budget, seconds)
         assert isinstance(j, (Fits, Simulates, Computes))
-        return search(j, budget, seconds)
+        return search(j, budget, seconds, quick)
 
     def _count(self, j: Counts) -> Outcome:
         try:
