@@ -194,3 +194,29 @@ def test_sanity_of_circuits(old: str, new: str, code: str) -> None:
     with pytest.raises(SpecError) as error:
         close_circuit(d, {"q": 3, "w": 2}, functions)
     assert error.value.diagnostics[0].code == code
+
+
+CALLS = "function g(a) = a; protocol p { word 1; memory 1; machines 1; input x[1] in word; finish { } }"
+WRONG_KIND = ("g(x) + 0", "0 + g(x)", "g(x) - 0", "g(x) * 1", "1 * x", "x / 1", "(x, 1) + 0", "-x + 0", "x ^ 1", "(x > 1) + 0")
+WRONG_KIND += ("(if 0 <= x[1] then x else 1) * 1", "g(x) and 1 == 1", "1 == 1 and g(x)", "x or 0 == 1")
+WRONG_KIND += ("0 == 1 or x[1]", "x + 1 and 1 == 1")
+NUMBERS = ("x[1] + 0", "1 * -x[1]", "self - 0", "sum(k * 1 for k in 1..x[1]) + 0", "min(g(x), 1) / 1", "(x + 1) ^ 1")
+
+
+@pytest.mark.parametrize("text", WRONG_KIND)
+def test_what_may_be_of_the_wrong_kind_is_not_simplified(text: str) -> None:
+    assert isinstance(fold(parse_expression(text), {}, definitions(CALLS)[0], ("x",)), s.Binary)
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_are_simplified(text: str) -> None:
+    before = parse_expression(text)
+    assert isinstance(before, s.Binary)
+    inner = before.right if isinstance(before.left, s.Number) else before.left
+    found = fold(before, {}, definitions(CALLS)[0], ("x",))
+    assert expression(found) == expression(inner).replace("k * 1", "k")
+
+
+def test_truth_values_are_simplified() -> None:
+    for given, simpler in (("x > 0 and 1 == 1", "x > 0"), ("0 == 1 or x in 0..1", "x in 0..1"), ("not x or 1 == 0", "not x")):
+        assert expression(fold(parse_expression(given), {}, {}, ("x",))) == simpler

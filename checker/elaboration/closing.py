@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from checker.elaboration.folding import FALSE, TRUE, Folder, called, deep, literal, static
+from checker.elaboration.folding import A_NUMBER, FALSE, TRUE, Folder, called, deep, literal, static
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
@@ -91,9 +91,9 @@ class _Closer:
         return {**self.env, **{k: s.Number(v) for k, v in bound.items()}}
 
     def expr(self, e: s.Expr, bound: Mapping[str, int] = NOTHING, unbound: str = "") -> s.Expr:
-        """Folded, with the names of the loop bound to numbers and one name held open."""
+        """Folded, with the names of the loop bound to numbers and one name of a number held open."""
         env = self.inside(bound)
-        return self.folder.expr(e, {**env, unbound: s.Name(unbound)} if unbound else env)
+        return self.folder.expr(e, {**env, unbound: A_NUMBER} if unbound else env)
 
     def body(self, body: tuple[s.Statement, ...], bound: Mapping[str, int] = NOTHING) -> tuple[s.Statement, ...]:
         return self.folder.block(body, self.inside(bound))

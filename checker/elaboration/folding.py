@@ -21,6 +21,8 @@ MAX_FRAMES = 20_000
 MAX_WORK = 2_000_000
 MAX_BITS = 1_000_000
 MAX_RANGE = 100_000
+A_NUMBER = s.Name("self")
+NUMBERS = ("ceil", "floor", "round", "bits", "min", "max", "only", "count")
 BY_NAME = ("destinations", "packed", "permutation")
 
 
@@ -151,7 +153,8 @@ def _reduced(kind: str, values: list[Value | bool]) -> Value | bool | None:
 
 
 class Folder:
-    """Folds trees; an environment maps names to numbers and known booleans, and a name that is bound to itself."""
+    """Folds trees; an environment maps names to numbers and known booleans, a name that is bound to itself, or to `self` if it
+    is certainly a number."""
 
     def __init__(self, functions: Mapping[str, s.FunctionDefinition]) -> None:
         self.functions = functions
@@ -215,11 +218,13 @@ class Folder:
         a = static(left)
         if e.operator in ("and", "or"):
             decisive = e.operator == "or"
-            if isinstance(a, bool):
-                return left if a == decisive else self.expr(e.right, env)
+            if a is decisive:
+                return left
             right = self.expr(e.right, env)
             b = static(right)
-            if isinstance(b, bool) and b != decisive:
+            if isinstance(a, bool) and self.certainly_true_or_false(right):
+                return right
+            if isinstance(b, bool) and b != decisive and self.certainly_true_or_false(left):
                 return left
             return s.Binary(e.operator, left, right, span=e.span)
         right = self.expr(e.right, env)
@@ -231,15 +236,48 @@ class Folder:
             elif isinstance(a, bool) and isinstance(b, bool) and e.operator in ("==", "!="):
                 value = (a == b) == (e.operator == "==")
             return s.Binary(e.operator, left, right, span=e.span) if value is None else literal(value, e.span)
-        return self._simpler(e.operator, left, right) or s.Binary(e.operator, left, right, span=e.span)
+        return self._simpler(e.operator, left, right, env) or s.Binary(e.operator, left, right, span=e.span)
 
-    def _simpler(self, operator: str, left: s.Expr, right: s.Expr) -> s.Expr | None:
+    def _simpler(self, operator: str, left: s.Expr, right: s.Expr, env: Mapping[str, s.Expr]) -> s.Expr | None:
+        """x for x + 0 and the like; not if x may be of a kind for which x + 0 has no value."""
         match operator, left, right:
-            case ("+" | "-", x, s.Number(0)) | ("*" | "/" | "^", x, s.Number(1)):
+            case ("+" | "-", x, s.Number(0)) | ("*" | "/" | "^", x, s.Number(1)) if self.certainly_number(x, env):
                 return x
-            case ("+", s.Number(0), x) | ("*", s.Number(1), x):
+            case ("+", s.Number(0), x) | ("*", s.Number(1), x) if self.certainly_number(x, env):
                 return x
         return None
+
+    def certainly_number(self, e: s.Expr, env: Mapping[str, s.Expr]) -> bool:
+        """Is the value a number, if there is one? As written, without a look at what functions do."""
+        match e:
+            case s.Number() | s.Index() | s.Reduce("sum" | "min" | "max" | "count"):
+                return True
+            case s.Name(name):
+                return name == "self" or env.get(name) == A_NUMBER
+            case s.Unary("-", inner) | s.At(inner, _):
+                return self.certainly_number(inner, env)
+            case s.Binary(operator):
+                return operator in ("+", "-", "*", "/", "div", "mod", "^")
+            case s.Conditional(_, then, otherwise):
+                return self.certainly_number(then, env) and self.certainly_number(otherwise, env)
+            case s.Call(function):
+                return function in NUMBERS and function not in self.functions
+        return False
+
+    def certainly_true_or_false(self, e: s.Expr) -> bool:
+        """Is the value a truth value, if there is one?"""
+        match e:
+            case s.Member() | s.Unary("not") | s.Reduce("any" | "all"):
+                return True
+            case s.Binary(operator):
+                return operator in ("and", "or", "==", "!=", "<", "<=", ">", ">=")
+            case s.At(inner, _):
+                return self.certainly_true_or_false(inner)
+            case s.Conditional(_, then, otherwise):
+                return self.certainly_true_or_false(then) and self.certainly_true_or_false(otherwise)
+            case s.Call(function):
+                return function == "permutation" and function not in self.functions
+        return False
 
     def _call(self, e: s.Call, env: Mapping[str, s.Expr]) -> s.Expr:
         if e.function in BY_NAME or (e.function in ("only", "count") and len(e.arguments) == 1):
@@ -297,7 +335,7 @@ class Folder:
                 folded, bound = b, {variable}
             case s.OverInbox(_, variables, source):
                 folded, bound = b, {*variables, *([source] if source else [])}
-        return folded, {**env, **{name: s.Name(name) for name in bound}}
+        return folded, {**env, **dict.fromkeys(bound, A_NUMBER)}
 
     def _reduce(self, e: s.Reduce, env: Mapping[str, s.Expr]) -> s.Expr:
         binder, inner = self.binder(e.binder, env)
@@ -348,7 +386,7 @@ class Folder:
             case s.Let(name, value):
                 value = self.expr(value, env)
                 if static(value) is None:
-                    env[name] = s.Name(name)
+                    env[name] = A_NUMBER if self.certainly_number(value, env) else s.Name(name)
                     return False, (s.Let(name, value, span=st.span),)
                 env[name] = value
                 return False, ()
