@@ -74,6 +74,9 @@ def _same_interface(c: Circuit, p: Protocol) -> None:
         raise NotProved("a token for each input and output word is needed")
     if p.machines > c.tokens + c.blank:
         raise NotProved("a token for each machine is needed")
+    for x in c.packets:  # of blocks that no head writes too: they say as well which destinations there are
+        if x.machines != p.machines:
+            raise NotProved(f"{x.name} is for {x.machines} machines, the protocol has {p.machines}")
 
 
 def _off(error: Fraction) -> str:
@@ -190,8 +193,6 @@ def _capacity(c: Circuit, p: Protocol, k: int) -> None:
         raise NotProved("each type of message must be in one block of packets")
     taken: set[int] = set()
     for x in blocks:
-        if x.machines != p.machines:
-            raise NotProved(f"{x.name} is for {x.machines} machines, the protocol has {p.machines}")
         most = p.memory // min(len(p.message(tag).words) for tag in x.tags)
         if x.messages < most:
             raise NotProved(f"{x.name} carries {x.messages} messages a machine, {most} can be sent")
