@@ -9,6 +9,7 @@ from fractions import Fraction
 from checker.kernel.judgements import Computes, Fits, LayerStep, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.routing_rules import routing_head
+from checker.kernel.softmax_lemma import lemma_for
 from checker.kernel.solver import Tally, prove
 from checker.language import syntax as s
 from checker.language.syntax import mentions
@@ -31,6 +32,8 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     """A layer does its part, from an arbitrary valid residual stream."""
     if fits.judgement != Fits(j.protocol):
         raise NotProved("the rule needs a protocol that fits")
+    if any(all(x.judgement != needed for x in routed) for needed in lemma_for(j.circuit)):
+        raise NotProved("the rule needs Lemma A.2")
     try:
         return _layer_step(j, fits, *routed)
     except Unsupported as reason:
@@ -53,9 +56,9 @@ def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     if fused and k == len(c.layers) - 1:
         did.append(_finishes(c, p))
     if k == 0:
-        return conclude(j, "fixed attention pattern (Lemma B.4)", "; ".join([_dealt(c, p), *did]), fits)
+        return conclude(j, "fixed attention pattern (Lemma B.4)", "; ".join([_dealt(c, p), *did]), fits, *routed)
     if k == rounds + 1:
-        return conclude(j, "fixed attention pattern (Lemma B.6)", "; ".join([*did, _collected(c, p, k)]), fits)
+        return conclude(j, "fixed attention pattern (Lemma B.6)", "; ".join([*did, _collected(c, p, k)]), fits, *routed)
     _capacity(c, p, k)
     for packets in packets_of(c, c.layers[k]):
         if not any(x.judgement == routing_head(c, k, packets) for x in routed):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from checker.kernel.judgements import Delivers, Propagates, Selects
 from checker.kernel.margins import key_numbers
 from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.softmax_lemma import lemma_for
 from checker.language import syntax as s
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit, Packets
@@ -49,7 +50,7 @@ def selector_of(j: Delivers) -> Selects:
     return Selects(p.selector, pk.selector_rows(p), p.messages**2)
 
 
-def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
+def delivers(j: Delivers, selector: Proved, propagation: Proved, *lemma: Proved) -> Proved:
     """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is
     (number of writers) / c. By the selector property each message to it has a packet with one writer, so the least nonzero
     one is 1/c. What is read is off by at most `error`; as long as the decoder bears that (`decodes`), packets without a
@@ -59,6 +60,8 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
     scores = propagation.judgement
     if selector.judgement != selector_of(j) or not isinstance(scores, Propagates) or scores.circuit != c:
         raise NotProved("the rule needs the selector and the propagation of this very head")
+    if tuple(x.judgement for x in lemma) != lemma_for(c):
+        raise NotProved("the rule needs Lemma A.2")
     spread = routed_spread(c, p, scores.margins)
     if spread is None:
         raise NotProved(f"the scores do not tell senders from others: {scores.margins}")
@@ -81,7 +84,7 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved) -> Proved:
                 )
     off = "" if c.rung == "exact" else f"; a coordinate is off by less than {shown(error)}"
     detail = f"{p.messages}^2 rows of the selector meet; heard above {p.heard}{off}"
-    return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation)
+    return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation, *lemma)
 
 
 def _values_are_packets(c: Circuit, p: Packets) -> None:

@@ -28,6 +28,7 @@ from checker.kernel.margins import attends, margins, propagates
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.kernel.routing_rules import delivers, routing_head, selector_of
+from checker.kernel.softmax_lemma import lemma_for
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
@@ -81,11 +82,12 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
             premises = [
                 obligation(selector_of(j), f"{name}/selector"),
                 obligation(Propagates(c, margins(c)[0]), f"{name}/propagation"),
+                *_lemma(c),
             ]
         case Attends(c):
             premises = [obligation(Propagates(c, margins(c)[0]), f"{name}/scores")]
         case LayerStep(c, p, k):
-            premises = [obligation(Fits(p), f"{name}/fits")]
+            premises = [obligation(Fits(p), f"{name}/fits"), *_lemma(c)]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):
                 premises += [obligation(routing_head(c, k, x), f"{name}/{x.name}") for x in packets_of(c, c.layers[k])]
         case Simulates(c, p):
@@ -94,6 +96,10 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
         case _:
             pass
     return Obligation(name, j, tuple(premises), rule)
+
+
+def _lemma(c: Circuit) -> list[Obligation]:
+    return [obligation(x, f"Lemma A.2/{n}") for n, x in enumerate(lemma_for(c), 1)]
 
 
 @dataclass(slots=True)

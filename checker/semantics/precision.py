@@ -57,7 +57,7 @@ def growth(x: Fraction) -> Fraction | None:
 
 def up(x: Fraction) -> Fraction:
     """x or a little more, with a denominator that stays small."""
-    return Fraction(ceil(x * 2**FINE), 2**FINE)
+    return Fraction(ceil(x * (1 << FINE)), (1 << FINE))
 
 
 def share(lost: Fraction) -> Fraction:
@@ -108,16 +108,25 @@ def _bare(c: Circuit) -> Circuit:
     return replace(bare, packets=nothing, layers=nothing).at("exact")
 
 
-def fixed_spread(c: Circuit, head: Head, rows: Iterable[int]) -> Fraction:
-    """The spread of a head whose scores do not depend on data, over these rows. 0 for hardmax."""
-    if c.scale is None:
-        return ZERO
-    patterns, worst = _patterns(_bare(c), head), ZERO
-    for i in rows:
-        ties, others = patterns[i]
-        lost = sum((n * decay(Fraction(c.scale * gap)) for gap, n in others), ZERO) / ties
-        worst = max(worst, share(lost))
-    return up(worst)
+def fixed_spread(c: Circuit, head: Head) -> Fraction:
+    """The spread of a head whose scores do not depend on data, over all rows. 0 for hardmax."""
+    return ZERO if c.scale is None else _spread(_bare(c), head, c.scale)
+
+
+@lru_cache(maxsize=5_000)
+def _spread(bare: Circuit, head: Head, scale: int) -> Fraction:
+    """`lost / ties` is the weight of the others beside a largest score of weight 1, in units of 2^-FINE, rounded up."""
+    worst = 0
+    for ties, others in _patterns(bare, head).values():
+        lost = sum(n * _units(Fraction(scale * gap)) for gap, n in others)
+        worst = max(worst, -(-lost // ties))
+    return up(share(Fraction(worst, (1 << FINE))))
+
+
+@lru_cache(maxsize=10_000)
+def _units(x: Fraction) -> int:
+    """At least e^-x, in units of 2^-FINE."""
+    return ceil(decay(x) * (1 << FINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +302,7 @@ def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
         size, blank = max(size, kept * before.size + entries), max(blank, kept * before.blank)
     for h in layer.heads:
         values = values_of(c, h, before.size)
-        spread = fixed_spread(c, h, c.rows) if h in fixed else ZERO
+        spread = fixed_spread(c, h) if h in fixed else ZERO
         size += unit(c) + spread * values.width(before.size) + (ZERO if h in fixed else max(-values.low, values.high))
         blank += unit(c) + spread * 2 * values.coefficient * before.blank
         written.update(values.places)
@@ -372,7 +381,7 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
     total = before.blank if empty else ZERO
     for h in layer.heads:
         if not mentions(h.value, "packed"):
-            total += disturbance(c, h, before, fixed_spread(c, h, c.rows), block)
+            total += disturbance(c, h, before, fixed_spread(c, h), block)
         elif not mentions(h.value, p.name):
             total += unit(c)
     return up(total)
@@ -384,7 +393,7 @@ def error(c: Circuit, number: int) -> Fraction:
         return ZERO
     before = reaches(c)[number]
     heads = c.layers[number].heads
-    return sum((disturbance(c, h, before, fixed_spread(c, h, c.rows), range(1, c.width + 1)) for h in heads), ZERO)
+    return sum((disturbance(c, h, before, fixed_spread(c, h), range(1, c.width + 1)) for h in heads), ZERO)
 
 
 # ---- numbers that fixed point must hold (Def. A.1) -----------------------------------------
