@@ -44,7 +44,7 @@ theorem {name}_works for n in 3..4 {{
   let T = transformer(P);
   claim fits: P fits;
   claim right: P computes y[1] == total(x, n) mod 2;
-  claim same: T simulates P at exact;
+  claim same: T simulates P;
   claim depth: depth(T) == rounds(P) + 1;
 }}
 """
@@ -52,7 +52,7 @@ theorem {name}_works for n in 3..4 {{
 COMPILED = """\
 theorem compiled{instance} {{
   claim fits: {protocol} fits;
-  claim same: {circuit} simulates {protocol} at exact;
+  claim same: {circuit} simulates {protocol};
   claim depth: depth({circuit}) == rounds({protocol}){final};
 {lemma}}}
 """
