@@ -302,9 +302,13 @@ def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
         size, blank = max(size, kept * before.size + entries), max(blank, kept * before.blank)
     for h in layer.heads:
         values = values_of(c, h, before.size)
-        spread = fixed_spread(c, h) if h in fixed else ZERO
-        size += unit(c) + spread * values.width(before.size) + (ZERO if h in fixed else max(-values.low, values.high))
-        blank += unit(c) + spread * 2 * values.coefficient * before.blank
+        if h in fixed:  # in the totals above
+            spread = fixed_spread(c, h)
+            size += unit(c) + spread * values.width(before.size)
+            blank += unit(c) + spread * 2 * values.coefficient * before.blank
+        else:
+            size += unit(c) + values.coefficient * before.size + max(-values.low, values.high)
+            blank += unit(c) + values.coefficient * before.blank
         written.update(values.places)
     return Reach(up(size), up(blank), frozenset(written))
 
