@@ -10,6 +10,7 @@ from operator import mul
 import pytest
 
 from checker.kernel.replay.circuit import packed, read_packets, replay_circuit, selector_columns
+from checker.kernel.replay.enclosures import TooLong
 from checker.kernel.replay.expressions import (
     Fault,
     Message,
@@ -124,7 +125,7 @@ def test_requires_and_equations() -> None:
 def test_recursion_is_bounded() -> None:
     deep = functions("function f(n) = if n <= 0 then 0 else 1 + max(0, sum(f(n - 1) for k in 1..1 if all(n > 0 for j in 1..1)));")
     assert evaluate_equation(E("f(1999) == 1999"), deep, {}, {})
-    with pytest.raises(Fault, match="more than 2000 nested calls"):
+    with pytest.raises(TooLong, match="more than 2,000 calls inside each other"):
         evaluate_equation(E("f(2000) == 2000"), deep, {}, {})
 
 

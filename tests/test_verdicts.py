@@ -250,3 +250,27 @@ def test_a_guarded_destination_that_is_no_machine() -> None:
     assert verdict(Fits(protocol(text.replace("GUARD", "x[1] + x[2] == 2")))).verdict == "REFUTED"
     assert proof(Fits(protocol(text.replace("GUARD", "x[1] + x[2] == 2")))) is None
     assert verdict(Fits(protocol(text.replace("GUARD", "(x[1] + x[2]) mod 2 == 1 and x[1] * x[2] == 1")))).verdict == "PROVED"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sum(1 for k in x[1]..x[1] + 1000000) - 1000000",
+        "down(x[1] + 3000)",
+        "if any(k == 3 for k in 1..1000001 + x[1]) then 1 else 0",
+    ],
+)
+def test_what_takes_too_long_is_not_refuted(tmp_path: Path, value: str) -> None:
+    """These have a value, which is 1: limits of replay are no faults."""
+    (tmp_path / "t.lks").write_text(
+        f"""function down(k) = if k == 0 then 1 else down(k - 1);
+protocol p {{ word 24; memory 1; machines 1; input x[1] in word; output y[1] in word; message part(word);
+  finish {{ y[1] = {value}; }} }}
+theorem t {{ let P = p(); claim fits: P fits; claim right: P computes y[1] == 1; }}
+""",
+        encoding="utf-8",
+    )
+    found = check_files([tmp_path / "t.lks"], timeout=0.2).results
+    assert [r.outcome.verdict for r in found] == ["UNDECIDED", "UNDECIDED"], [r.outcome for r in found]
+    tested = check_files([tmp_path / "t.lks"], only_falsify=True, timeout=0.2).results
+    assert [r.outcome.verdict for r in tested] == ["UNDECIDED", "UNDECIDED"]

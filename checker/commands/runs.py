@@ -12,7 +12,7 @@ import click
 from checker.commands.definitions import as_circuit, closed, needed, scaled
 from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
-from checker.kernel.replay.enclosures import Undecided
+from checker.kernel.replay.enclosures import TooLong, Undecided
 from checker.kernel.replay.expressions import Fault, satisfies
 from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
 from checker.language import printer
@@ -57,7 +57,8 @@ def run_command(
         try:
             run = _replay(model, words)
         except Undecided as reason:
-            text = f"{reason.place}: the bounds of the numbers leave open: {reason}"
+            why = "it takes too long" if isinstance(reason, TooLong) else "the bounds of the numbers leave open"
+            text = f"{reason.place}{': ' if reason.place else ''}{why}: {reason}"
             if given != "all":
                 raise SpecError(Diagnostic("UNDECIDED", text, NOWHERE)) from None
             click.echo(f"{start}undecided: {text}")

@@ -17,6 +17,7 @@ from checker.kernel.enumeration import FalseComparison, by_enumeration
 from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
+from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.solver import RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
 from checker.proving.falsifier import Search, from_model, search, search_points, search_routing
@@ -54,6 +55,8 @@ class Checker:
         if j not in self.known:
             try:
                 self.known[j] = self._test(j) if self.only_falsify else self._settle(j, claim)
+            except Undecided as reason:
+                self.known[j] = Outcome("UNDECIDED", reason=str(reason))
             except Disagreement as error:
                 self.known[j] = Outcome("ERROR", reason=str(error))
             except RecursionError:

@@ -200,7 +200,7 @@ def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
         tried += 1
         try:
             found = undelivered(j, routing)
-        except (Fault, ReplayFault):
+        except (Fault, ReplayFault, Unsupported):
             return Search(None, tried, False)  # the circuit is undefined; that is for other claims to refute
         if found is not None:
             return Search(of_routing(j, routing, *found), tried, False)

@@ -143,8 +143,10 @@ def _destinations(c: Circuit, state: RowState) -> Callable[[Scope, s.Call], froz
 
 def _length(n: Value, e: s.Call) -> int:
     n = number(n, e.span)
-    if isinstance(n, Term) or n != int(n) or not 0 <= n <= 1_000_000:
+    if isinstance(n, Term) or n != int(n) or n < 0:
         raise Fault(f"a vector of {n} coordinates", e.span)
+    if n > 1_000_000:
+        raise Unsupported(f"a vector of {n:,} coordinates")
     return int(n)
 
 

@@ -299,7 +299,7 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
             if not (t.is_whole(first) and t.is_whole(last)):
                 raise Fault("expected whole numbers as the bounds of a range", binder.span)
             if last - first >= MAX_ITEMS:
-                raise Fault(f"a range of {last - first + 1} items: expected at most {MAX_ITEMS}", binder.span)
+                raise Unsupported(f"a range of {last - first + 1:,} items, more than {MAX_ITEMS:,}")
             for k in range(int(first), int(last) + 1):
                 yield True, {variable: k}
         case s.OverHeld(variable, array):

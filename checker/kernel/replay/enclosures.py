@@ -16,6 +16,10 @@ class Undecided(Exception):
         self.message, self.place = message, place
 
 
+class TooLong(Undecided):
+    """More items or calls than replay follows. That is a limit of ours and no fault of what is replayed."""
+
+
 def common(a: Fraction, b: Fraction) -> Fraction:
     """The largest step that divides both; 0 if one of them is 0, which stands for no step."""
     if a == 0 or b == 0:

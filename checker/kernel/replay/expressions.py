@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 
-from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, greatest, least
+from checker.kernel.replay.enclosures import Enclosure, Number, TooLong, Undecided, greatest, least
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE, Span
 from checker.models.protocol import Array, MessageType
@@ -163,7 +163,7 @@ def vector(e: s.Expr, scope: Scope) -> Vector:
 
 
 def evaluate(e: s.Expr, scope: Scope) -> Value:
-    """The value of an expression, or a `Fault` when it has none."""
+    """The value of an expression, or a `Fault` when it has none. Raises `TooLong` where that would take too long."""
     match e:
         case s.Number(value):
             return _normal(value)
@@ -272,7 +272,7 @@ def bindings(binder: s.Binder, scope: Scope) -> list[dict[str, Value]]:
         case s.OverRange(variable, low, high):
             found = range(integer(low, scope), integer(high, scope) + 1)
             if len(found) > MAX_ITEMS:
-                raise Fault(f"a range of more than {MAX_ITEMS} items", binder.span)
+                raise TooLong(f"a range of more than {MAX_ITEMS:,} items")
             return [{variable: k} for k in found]
         case s.OverHeld(variable, array):
             if scope.state is None or array not in scope.state.held:
@@ -323,7 +323,7 @@ def _call(e: s.Call, scope: Scope) -> Value:
     if function is None or len(function.parameters) != len(arguments):
         raise Fault(f"there is no function `{name}` of {len(arguments)} arguments", e.span)
     if scope.calls >= MAX_CALLS:
-        raise Fault(f"more than {MAX_CALLS} nested calls", e.span)
+        raise TooLong(f"more than {MAX_CALLS:,} calls inside each other")
     given = dict(zip(function.parameters, [evaluate(a, scope) for a in arguments], strict=True))
     return evaluate(function.body, Scope(scope.functions, given, calls=scope.calls + 1))
 
@@ -433,7 +433,7 @@ def _size(e: s.Call, scope: Scope) -> int:
     """The second argument: how many coordinates."""
     k = natural(e.arguments[1], scope)
     if k > MAX_ITEMS:
-        raise Fault(f"a vector of more than {MAX_ITEMS} coordinates", e.span)
+        raise TooLong(f"a vector of more than {MAX_ITEMS:,} coordinates")
     return k
 
 
