@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from itertools import islice, product
+from math import exp
 from random import Random
 
 import pytest
@@ -23,7 +24,7 @@ from checker.kernel.replay.adversaries import ADVERSARIES, DOWN, NEAREST, UP, Ad
 from checker.kernel.replay.circuit import replay_all, replay_circuit, replay_routing
 from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, bounds, enclosure, greatest, least
 from checker.kernel.replay.expressions import Fault, Message, Scope, evaluate
-from checker.kernel.replay.softmax import sign
+from checker.kernel.replay.softmax import sign, weight_bounds
 from checker.kernel.routing_rules import routing_head
 from checker.language.parser import parse_expression
 from checker.models.circuit import Circuit
@@ -72,6 +73,18 @@ def test_scores_known_by_bounds() -> None:
         s = mp.e / (1 + mp.e)
         value = 1 + 2 * rational(mp.exp(s) / (1 + mp.exp(s)))
     assert low - Fraction(1, 10**58) < value < high + Fraction(1, 10**58) and high - low < Fraction(1, 10**60)
+
+
+@pytest.mark.parametrize("far", [1, 2**40, 2**2000])
+def test_weights_of_scores_however_far(far: int) -> None:
+    """Rows 1 and 2 score anything in 0..far, row 3 scores far: no weight that is possible is outside of the bounds."""
+    any_score = enclosure(Fraction(0), Fraction(far))
+    found = weight_bounds({1: any_score, 2: any_score, 3: far}, 1, 256)
+    tiny = exp(-float(min(far, 1_000)))
+    others = (tiny / (tiny + 2), 1 / (2 + tiny))
+    for row, (least, most) in {1: others, 2: others, 3: (1 / 3, 1 / (1 + 2 * tiny))}.items():
+        low, high = found[row]
+        assert 0 <= low <= least + 1e-12 and most - 1e-12 <= high <= 1
 
 
 def test_what_bounds_do_not_decide_is_no_fault() -> None:

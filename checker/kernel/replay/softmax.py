@@ -39,12 +39,14 @@ def _exponential(exponent: Fraction, bits: int) -> Any:
         return flint.arb(flint.fmpq(exponent.numerator, exponent.denominator)).exp()
 
 
-def _fixed(ball: Any, bits: int, flint: Any) -> tuple[int, int]:
-    """Integers low <= 2^bits ball <= high."""
-    large = ball * flint.arb(2) ** bits
+def _fixed(weight: Any, bits: int, flint: Any) -> tuple[int, int]:
+    """Integers low <= 2^bits weight <= high. A weight lies in 0..1, even where the ball is a quotient of balls around 0."""
+    one = 1 << bits
+    large = weight * flint.arb(2) ** bits
+    if not large.is_finite():
+        return 0, one
     low, high = large.lower().floor().unique_fmpz(), large.upper().ceil().unique_fmpz()
-    assert low is not None and high is not None
-    return int(low), int(high)
+    return (0 if low is None else max(0, int(low))), (one if high is None else min(one, int(high)))
 
 
 def sign(terms: Iterable[tuple[Fraction, Fraction]]) -> int:
