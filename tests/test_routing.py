@@ -17,7 +17,7 @@ from checker.kernel.judgements import Delivers
 from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models.circuit import Selector
-from checker.proving.falsifier import Routing, deliver
+from checker.proving.falsifier import Routing, candidates, deliver
 
 SIZES = [(2, 1), (3, 1), (2, 2), (3, 2)]  # machines, messages
 OPTIONS = [("identity", "moment"), ("identity", "hadamard"), ("kautz_singleton", "moment"), ("kautz_singleton", "hadamard")]
@@ -185,3 +185,16 @@ def test_a_mutated_head_is_proved_only_if_all_is_delivered(size: tuple[int, int]
             proved += 1
             assert lost(j) is None
     assert refused > 15 and proved > 5
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_routings_of_a_small_instance_are_tried(size: tuple[int, int]) -> None:
+    found, complete = candidates(head(text_of(*size)), 10_000)
+    assert complete and sorted(found) == sorted(routings(*size))
+
+
+def test_too_many_routings_are_counted_and_not_listed() -> None:
+    """At most 8 messages to 64 machines: 12 thousand million sets of destinations for each machine."""
+    c = head(text_of(2, 2)).circuit
+    packets = replace(c.packets[0], machines=64, messages=8)
+    assert not candidates(Delivers(replace(c, packets=(packets,))), 10_000)[1]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations_with_replacement, product
+from math import comb
 from random import Random
 from time import monotonic
 
@@ -192,7 +193,7 @@ def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
     """A valid routing that is not delivered: all of a small instance, else random ones
     after one built on a weakness of the selector."""
     end, tried = monotonic() + seconds, 0
-    routings, complete = _routings(j, budget)
+    routings, complete = candidates(j, budget)
     for routing in routings:
         if tried >= budget or monotonic() > end:
             complete = False
@@ -225,13 +226,15 @@ def undelivered(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes, Adversary]
     return None
 
 
-def _routings(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
+def candidates(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
+    """All valid routings and True if they are few, else some without end."""
     p = j.circuit.packets[0]
-    choices = [c for k in range(p.messages + 1) for c in combinations(sorted(list(range(1, p.machines + 1)) * p.messages), k)]
-    choices = sorted(set(choices))
-    if len(choices) ** p.machines <= budget:
+    choices = comb(p.machines + p.messages, p.messages)  # multisets of at most so many of the machines
+    if choices <= budget and choices**p.machines <= budget:
+        machines = range(1, p.machines + 1)
+        sets = sorted(c for k in range(p.messages + 1) for c in combinations_with_replacement(machines, k))
         everything = (
-            tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(choices, repeat=p.machines)
+            tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(sets, repeat=p.machines)
         )
         return (r for r in everything if _valid(r, p.messages)), True
     return _weak_then_random(j), False
