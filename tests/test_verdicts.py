@@ -274,3 +274,11 @@ theorem t {{ let P = p(); claim fits: P fits; claim right: P computes y[1] == 1;
     assert [r.outcome.verdict for r in found] == ["UNDECIDED", "UNDECIDED"], [r.outcome for r in found]
     tested = check_files([tmp_path / "t.lks"], only_falsify=True, timeout=0.2).results
     assert [r.outcome.verdict for r in tested] == ["UNDECIDED", "UNDECIDED"]
+
+
+def test_sizes_in_an_equation(tmp_path: Path) -> None:
+    (tmp_path / "t.lks").write_text(
+        spec("theorem t { let P = parity(3); claim c: P computes y[1] < memory(P) - 1; claim d: P computes y[1] < machines(P); }"),
+        encoding="utf-8",
+    )
+    assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"]).results] == ["PROVED", "REFUTED"]

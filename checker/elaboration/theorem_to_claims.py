@@ -231,7 +231,9 @@ def _judgements(
             model = _named(name, bound, models, c.span)
             subject = subject_of(model)
             own = (*(a.name for a in (*model.inputs, *model.outputs)), *(() if each is None else (each.variable,)))
-            folded = fold(equation, constants, models.functions, own)
+            known: dict[str, int] = {}
+            sized = _sizes(equation, known, lambda n: subject_of(_named(n, bound, models, c.span)))
+            folded = fold(sized, constants | known, models.functions, own)
             span = (
                 None
                 if each is None
@@ -252,9 +254,8 @@ def _judgements(
         case s.ForReals(condition, variables, assumption):
             sizes_here: dict[str, int] = {}
             statement, where = _sizes((condition, assumption), sizes_here, lambda n: _named(n, bound, models, c.span))
-            known = constants | sizes_here
-            folded = fold(statement, known, models.functions)
-            assumed = None if where is None else fold(where, known, models.functions)
+            folded = fold(statement, constants | sizes_here, models.functions)
+            assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
             return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), None, ""
 
 
