@@ -278,7 +278,7 @@ theorem t {{ let P = p(); claim fits: P fits; claim right: P computes y[1] == 1;
 
 def test_sizes_in_an_equation(tmp_path: Path) -> None:
     (tmp_path / "t.lks").write_text(
-        spec("theorem t { let P = parity(3); claim c: P computes y[1] < memory(P) - 1; claim d: P computes y[1] < machines(P); }"),
+        spec("theorem t { let P = parity(3); claim c: P computes y[1] < memory(P) - 1; claim d: P computes y[1] < rounds(P); }"),
         encoding="utf-8",
     )
     assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"]).results] == ["PROVED", "REFUTED"]
