@@ -243,6 +243,7 @@ def test_compile_in_other_shapes(tiny: str, tmp_path: Path) -> None:
         assert ("head clear" in text, "finish 1.." in text) == (clear == "head", final == "fused")
         checked = lockstep("check", str(out), "--against", tiny)
         assert checked.returncode == 0 and "all as expected" in checked.stdout, checked.stdout
+        assert "pair_circuit delivers" in checked.stdout
     assert "head, fresh, none" in wrong(lockstep("compile", tiny, "pair", "n=2", "--clear", "heads"))
     assert "separate, fused" in wrong(lockstep("compile", tiny, "pair", "n=2", "--final", "none"))
 

@@ -82,9 +82,9 @@ def test_weights_of_scores_however_far(far: int) -> None:
     found = weight_bounds({1: any_score, 2: any_score, 3: far}, 1, 256)
     tiny = exp(-float(min(far, 1_000)))
     others = (tiny / (tiny + 2), 1 / (2 + tiny))
-    for row, (least, most) in {1: others, 2: others, 3: (1 / 3, 1 / (1 + 2 * tiny))}.items():
+    for row, (below, above) in {1: others, 2: others, 3: (1 / 3, 1 / (1 + 2 * tiny))}.items():
         low, high = found[row]
-        assert 0 <= low <= least + 1e-12 and most - 1e-12 <= high <= 1
+        assert 0 <= low <= below + 1e-12 and above - 1e-12 <= high <= 1
 
 
 def test_what_bounds_do_not_decide_is_no_fault() -> None:

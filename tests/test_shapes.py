@@ -10,11 +10,14 @@ from helpers import circuit, library, replaced, verdict, wrong_inputs
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.library import load_text
 from checker.elaboration.theorem_to_claims import sizes
-from checker.kernel.judgements import Simulates
+from checker.kernel.judgements import Delivers, Simulates
 from checker.kernel.replay.circuit import replay_circuit
 from checker.kernel.replay.protocol import replay_protocol
+from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models import printing
+from checker.models.circuit import Circuit
+from checker.proving.falsifier import search_routing
 from checker.proving.inputs import random_inputs
 from checker.semantics import circuits as fast
 
@@ -139,3 +142,30 @@ def test_every_output_must_be_read_off() -> None:
         load_text(text)
     assert [d.message.split(",")[0] for d in error.value.diagnostics] == [
         "expected `= readout` behind output y", "expected `= readout` behind output z"]
+
+
+
+
+def last_route(c: Circuit) -> Delivers:
+    """The judgement about the layer whose packets the tokens of the output words read."""
+    return routing_head(c, len(c.layers) - 1, c.packets[-1])
+
+
+@pytest.mark.parametrize("rung", ["exact", "rounded"])
+@pytest.mark.parametrize("instance", MANY_ROUNDS[1:], ids=lambda i: f"{i[0]}{i[1]}")
+def test_tokens_hear_what_their_machines_would_hear(instance: tuple[str, int], rung: str) -> None:
+    """Several tokens read as one machine; machines without output words are read by none."""
+    j = last_route(transformer(library(*instance), final="fused").at(rung))
+    assert search_routing(j, 60, 3.0).witness is None
+    assert verdict(j).verdict == "PROVED"
+
+
+@pytest.mark.parametrize("rung", ["exact", "rounded"])
+@pytest.mark.parametrize("machine", ["self", "1", "3 - ceil(self / 2)"])
+def test_tokens_that_query_for_other_machines_do_not_get_their_mail(machine: str, rung: str) -> None:
+    c = transformer(library("prefix_sums", 4, 2, 1), final="fused").at(rung)
+    text = printing.text(c)
+    right = "(hadamard(ceil(self / 2), 4), 1) when self in 1..4"
+    found = verdict(last_route(circuit(replaced(text, right, right.replace("ceil(self / 2)", machine)))))
+    assert found.verdict == "REFUTED" and found.witness is not None
+    assert "as machine" in found.witness.summary

@@ -78,7 +78,7 @@ def compile_command(file: str, name: str, parameters: tuple[str, ...], given: di
             circuit=circuit.name,
             instance=f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else "",
             final=" + 1" if circuit.finish is None else "",
-            lemma=f"  claim lemma: {circuit.name} delivers;\n" if circuit.packets and circuit.finish is None else "",
+            lemma=f"  claim lemma: {circuit.name} delivers;\n" if circuit.packets else "",
         ),
         output,
     )

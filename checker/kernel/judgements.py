@@ -85,7 +85,8 @@ class Attends:
 @dataclass(frozen=True, slots=True)
 class Delivers:
     """For every valid routing, reading the packets after the head gives each machine exactly what was sent to it (Lemma 3.2),
-    even if up to `noise` is added to every coordinate of the head's output."""
+    even if up to `noise` is added to every coordinate of the head's output. If the circuit ends here with `finish`, not the
+    rows of the machines read but those of the output words: each what was sent to the machine that it acts as."""
 
     circuit: Circuit
     noise: Fraction = Fraction(0)

@@ -34,6 +34,7 @@ from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
 from checker.semantics.expressions import Fault, Scope, Vec, View, evaluate
 from checker.semantics.machines import Sent
+from checker.semantics.precision import readers
 from checker.semantics.terms import Value
 from checker.semantics.values import Unsupported
 
@@ -186,7 +187,7 @@ def search_points(j: ForReals, budget: int, seconds: float) -> Search:
 # ---- routings -------------------------------------------------------------------------------
 
 Routing = tuple[tuple[int, int], ...]  # (source, destination) of each message, in the order of sending
-Boxes = dict[int, list[str]]  # what each machine reads
+Boxes = dict[int, list[str]]  # what each row reads that reads packets
 
 
 def search_routing(j: Delivers, budget: int, seconds: float) -> Search:
@@ -276,15 +277,15 @@ def messages(j: Delivers, routing: Routing) -> list[tuple[int, int, str, tuple[i
 
 
 def expected(j: Delivers, routing: Routing) -> Boxes:
-    """What was sent to each machine."""
-    boxes: Boxes = {i: [] for i in range(1, j.circuit.packets[0].machines + 1)}
+    """What each row should read: what was sent to the machine that it reads as."""
+    boxes: Boxes = {}
     for i, d, tag, words in messages(j, routing):
-        boxes[d].append(f"{tag}{words} from {i}")
-    return {i: sorted(box) for i, box in boxes.items()}
+        boxes.setdefault(d, []).append(f"{tag}{words} from {i}")
+    return {w: sorted(boxes.get(i, [])) for w, i in readers(j.circuit).items()}
 
 
 def replayed(j: Delivers, routing: Routing, adversary: Adversary = NEAREST) -> Boxes:
-    """What each machine reads, by the replay interpreter. Raises `Undecided`."""
+    """What each row reads, by the replay interpreter. Raises `Undecided`."""
     sent: dict[int, list[Message]] = {}
     for i, d, tag, words in messages(j, routing):
         sent.setdefault(i, []).append(Message(tag, words, i, d))
@@ -293,11 +294,12 @@ def replayed(j: Delivers, routing: Routing, adversary: Adversary = NEAREST) -> B
 
 
 def deliver(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes]:
-    """What was sent to each machine, and what it reads after the head, by the evaluator on the rung exact."""
+    """What each row should read, and what it reads after the head, by the evaluator on the rung exact."""
     c, p = j.circuit, j.circuit.packets[0]
     states = {i: cs.RowState(Vec({}, c.width)) for i in c.rows}
     for i, d, tag, words in messages(j, routing):
         states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(tag, words, d, True)))
     out = cs.attend(c, c.layers[0].heads[0], states)
-    got = {i: sorted(f"{m.tag}{m.words} from {m.source}" for m in pk.unpack(c, p, i, out[i])) for i in range(1, p.machines + 1)}
+    read = {w: pk.unpack(c, p, i, out[w]) for w, i in readers(c).items()}
+    got = {w: sorted(f"{m.tag}{m.words} from {m.source}" for m in box) for w, box in read.items()}
     return expected(j, routing), got

@@ -16,6 +16,7 @@ from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol, words_of
+from checker.semantics.precision import readers
 
 Words = dict[str, tuple[int, ...]]
 
@@ -62,9 +63,10 @@ def of_routing(
     """A routing that is not delivered."""
     shown = ", ".join(f"{i} to {d}" for i, d in routing)
     name = j.circuit.packets[0].name
-    first = next(i for i in sent if sent[i] != got[i])
+    first = next(w for w in sent if sent[w] != got[w])
+    reader = f"machine {first}" if j.circuit.finish is None else f"row {first} as machine {readers(j.circuit)[first]}"
     return Witness(
-        f"machine {first} reads {got[first]}, sent were {sent[first]}",
+        f"{reader} reads {got[first]}, sent were {sent[first]}",
         (),
         (*_rung(j.circuit, adversary), f"routing of {name}: {shown}"),
     )

@@ -298,13 +298,17 @@ class _Run:
 
     def assigned(self, finish: Local, w: int, name: str, k: int) -> int:
         """The output word that row w assigns as the machine it acts as."""
-        if finish.machine is None or not finish.low <= w <= finish.high:
-            raise Fault(f"row {w} does not finish")
-        i = self.machines[w] = integer(finish.machine, Scope(self.functions, {"self": w}))
+        i = self.machines[w] = self.machine(finish, w)
         words = self.local(finish, w, i).assigned.get(name, {})
         if k not in words:
-            raise Fault(f"machine {i} does not assign {name}[{k}]", finish.machine.span)
+            raise Fault(f"machine {i} does not assign {name}[{k}]")
         return words[k]
+
+    def machine(self, finish: Local, w: int) -> int:
+        """The machine that row w acts as."""
+        if finish.machine is None or not finish.low <= w <= finish.high:
+            raise Fault(f"row {w} does not finish")
+        return integer(finish.machine, Scope(self.functions, {"self": w}))
 
 
 def sparse(v: Vector) -> Row:
@@ -358,7 +362,8 @@ def replay_all(
 def replay_routing(
     c: Circuit, sent: dict[int, list[Message]], adversary: Adversary | None = NEAREST, noise: Fraction = Fraction(0)
 ) -> dict[int, list[Message]]:
-    """What each machine reads after the one head of `c` if the rows send these messages and are zero otherwise (Lemma 3.2).
+    """What each row reads after the one head of `c` if the rows send these messages and are zero otherwise (Lemma 3.2): row i of
+    a machine as machine i, with `finish` the rows of the output words, each as the machine it acts as.
 
     The row that is read differs by at most `noise`, in every coordinate, from what a valid head puts out.
     """
@@ -375,7 +380,10 @@ def replay_routing(
         )
         vectors[i] = run.vectors(head, scope)
     rows = run.heads.apply(run.rows[-1], 1, [vectors])
-    return {i: read_packets(c, p, i, rows[i]) for i in range(1, p.machines + 1)}
+    machines = {i: i for i in range(1, p.machines + 1)}
+    if c.finish is not None:
+        machines = {w: run.machine(c.finish, w) for w in range(c.finish.low, c.finish.high + 1)}
+    return {w: read_packets(c, p, i, rows[w]) for w, i in machines.items()}
 
 
 @deep_recursion()
