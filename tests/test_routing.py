@@ -13,11 +13,13 @@ from random import Random
 import pytest
 from helpers import circuit, compiled_text, proof, protocol, replaced, verdict
 
+from checker.compilers.protocol_to_circuit import transformer
 from checker.kernel.judgements import Delivers
 from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models.circuit import Selector
-from checker.proving.falsifier import Routing, candidates, deliver
+from checker.models.protocol import Protocol
+from checker.proving.falsifier import Routing, candidates, deliver, search_routing
 
 SIZES = [(2, 1), (3, 1), (2, 2), (3, 2)]  # machines, messages
 OPTIONS = [("identity", "moment"), ("identity", "hadamard"), ("kautz_singleton", "moment"), ("kautz_singleton", "hadamard")]
@@ -26,10 +28,13 @@ OPTIONS = [("identity", "moment"), ("identity", "hadamard"), ("kautz_singleton",
 @cache
 def text_of(machines: int, messages: int, selector: str = "identity", embedding: str = "hadamard", words: int = 1) -> str:
     """A circuit that routes at most so many messages a machine."""
+    return compiled_text(routing_protocol(machines, messages, words), selector, embedding)
+
+
+def routing_protocol(machines: int, messages: int, words: int = 1) -> Protocol:
     memory = messages * words
-    p = protocol(f"""protocol p {{ word 2; memory {memory}; machines {machines}; input x[1] in word; output y[1] in word;
+    return protocol(f"""protocol p {{ word 2; memory {memory}; machines {machines}; input x[1] in word; output y[1] in word;
       message m({', '.join(['word'] * words)}); round r {{ }} finish {{ if self == 1 {{ y[1] = 0; }} }} }}""")
-    return compiled_text(p, selector, embedding)
 
 
 def head(text: str) -> Delivers:
@@ -69,6 +74,23 @@ def table(text: str, rows: list[str]) -> str:
 def test_the_routings_are_all_there() -> None:
     """One message a machine: partial injections. 1 + 4 + 2 of two machines, 1 + 9 + 18 + 6 of three."""
     assert [sum(1 for _ in routings(*size)) for size in [(1, 1), (2, 1), (3, 1)]] == [2, 7, 34]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_search_tries_them_all(size: tuple[int, int]) -> None:
+    found = search_routing(head(text_of(*size)), 10_000, 60.0)
+    assert found.complete and found.tried == len(list(routings(*size)))
+
+
+def test_a_routing_is_tried_even_if_there_is_no_time() -> None:
+    found = search_routing(head(text_of(2, 10)), 10, 0.0)
+    assert found.witness is None and found.tried == 1
+
+
+def test_many_messages_a_machine_are_proved_and_not_undecided() -> None:
+    c = transformer(routing_protocol(2, 10))
+    assert c.rung == "rounded"
+    assert verdict(routing_head(c, 1, c.packets[0])).verdict == "PROVED"
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids="-".join)

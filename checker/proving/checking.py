@@ -112,7 +112,7 @@ class Checker:
 
     def _search(self, j: Judgement, budget: int, seconds: float, quick: bool = False) -> Search:
         if isinstance(j, Delivers):
-            return search_routing(j, budget, seconds)
+            return search_routing(j, budget, seconds, quick)
         assert isinstance(j, (Fits, Simulates, Computes))
         return search(j, budget, seconds, quick)
 
