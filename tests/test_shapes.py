@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
-from helpers import circuit, library, replaced, verdict, wrong_inputs
+from helpers import circuit, library, proof, protocol, replaced, verdict, wrong_inputs
 
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.library import load_text
@@ -40,6 +40,14 @@ def test_shapes_compute_what_the_protocol_computes(instance: tuple[str, int], sh
         assert found.fault is None and found.outputs == expected, words
         quick = fast.run(c, dict(words))[1]
         assert quick == {(a, k): v for a, values in expected.items() for k, v in enumerate(values, 1)}, words
+
+
+@pytest.mark.parametrize("shape", [("head", "separate"), *SHAPES])
+def test_numbers_suffice_without_messages(shape: tuple[str, str]) -> None:
+    """What the layers before have left where the output goes counts, also where no decoder asks for more bits."""
+    p = protocol("""protocol constant { word 1; memory 1; machines 2; input x[2] in word; output y[2] in word;
+      round r { } finish { y[self] = 1; } }""")
+    assert proof(Simulates(transformer(p, clear=shape[0], final=shape[1]), p)) is not None
 
 
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: i[0])

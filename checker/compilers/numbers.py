@@ -15,7 +15,9 @@ from checker.compilers.embeddings import Embedding
 from checker.language.diagnostics import spec_error
 from checker.models.circuit import Circuit
 from checker.semantics.precision import (
+    ZERO,
     Margins,
+    clears,
     error,
     largest_field,
     noise,
@@ -68,8 +70,10 @@ def suffices(c: Circuit, margins: Mapping[str, Margins], words: int) -> bool:
     """Do rounded heads leave every row readable in every layer?"""
     for number, layer in enumerate(c.layers):
         blocks = packets_of(c, layer)
-        if not blocks and not error(c, number) * (words if number == 0 else 1) < Fraction(1, 2):
-            return False
+        if not blocks:
+            old = ZERO if number == 0 or clears(c, layer) else reaches(c)[number].blank
+            if not (error(c, number) + old) * (words if number == 0 else 1) < Fraction(1, 2):
+                return False
         for p in blocks:
             spread = routed_spread(c, p, margins[p.name])
             if spread is None or undecoded(p, noise(c, number, p) + unit(c) + spread * largest_field(c, p)):
