@@ -251,6 +251,29 @@ def test_enough_means_right(name: str) -> None:
     assert (True, True) in verdicts and (False, False) in verdicts
 
 
+SIGNED = """
+circuit signed { word 4; tokens 3; width 2; scale {scale}; input x[3] in 0..3;
+  output y[3] in word = round({again}row[2] + 4);
+  layer first { head own { query (2 * self, 1); key (self, -self^2); value {first}; }
+    head own_row { query (2 * self, 1); key (self, -self^2); value -row; } }
+  layer second { head own { query (2 * self, 1); key (self, -self^2); value (0, {again}row[2]); }
+    head own_row { query (2 * self, 1); key (self, -self^2); value -row; } } }"""
+
+
+@pytest.mark.parametrize("first", ["(0, row[1])", "(0, -row[1])", "(0, row[1]) when self == 2, (0, -row[1])"])
+@pytest.mark.parametrize("again", ["", "-"])
+def test_enough_means_right_where_numbers_are_negative(first: str, again: str) -> None:
+    """What a losing row brings in is as far from the winner's value as the values of rows may be apart."""
+    verdicts = []
+    for scale in range(1, 8):
+        c = circuit(SIGNED.replace("{first}", first).replace("{again}", again).replace("{scale}", str(scale)))
+        inputs = list(every_input(c.inputs, c.requires, c.functions))
+        wanted: list[object] = [grouped(c.outputs, exact.run(c.at("exact"), w)[1]) for w in inputs]
+        verdicts.append((enough(c, "float64").ok, right(c, inputs, wanted, "float64")))
+    assert all(good or not ok for ok, good in verdicts), verdicts
+    assert (True, True) in verdicts and (False, False) in verdicts
+
+
 # ---- the command --------------------------------------------------------------------------------------
 
 

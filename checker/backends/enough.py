@@ -22,6 +22,7 @@ from checker.language import syntax as s
 from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.models.protocol import words_of
 from checker.semantics import circuits as sem
+from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Scope, Vec, evaluate
 from checker.semantics.machines import Sent
 from checker.semantics.terms import Number
@@ -48,6 +49,16 @@ class Spread:
     uneven: float
     own: bool  # every row attends to itself and to nothing else
     reason: str
+
+
+class _Value(NamedTuple):
+    """The coordinates of a head's values: the largest size, how far apart two rows may be, the error that is taken over, and
+    whether none is negative on exact numbers."""
+
+    size: float
+    apart: float
+    inherited: float
+    positive: bool
 
 
 class _Undecided(Exception):
@@ -79,33 +90,41 @@ class _Bounds:
         self.u = 2.0**-self.bits
         self.known: dict[tuple[object, ...], Spread] = {}
         self.rows = len(c.rows)
+        self.counts = {p.at + k * c.packet_width(p) - 1 for p in c.packets for k in range(1, pk.columns(p.selector) + 1)}
 
     def follow(self) -> Enough:
         c, u = self.c, self.u
         size = float(max((abs(x) for a in c.inputs for x in (a.low, a.high)), default=0))
         error = share = u * size if size >= 2.0**self.bits else 0.0  # of a coordinate, and of a weight that counts packets
-        why, slack = "", 0.0
+        why, slack, weight, positive = "", 0.0, 0.0, True  # ranges begin at 0 or above
         for layer in c.layers:
             used, reads = self._reads(layer, error, share, size)
             slack = max(slack, used)
             if used >= 1:
                 return self._no(layer.name, reads, why)
-            new, grown, shares, cleared, worst = 0.0, 0.0, 0.0, False, -1.0
+            new, grown, shares, counted, cleared, worst, signs = 0.0, 0.0, 0.0, 0.0, False, -1.0, positive
             for head in layer.heads:
                 spread = self._spread(layer, head)
                 if spread.leak > 1 / 2:
                     return Enough(False, f"layer {layer.name}, head {head.name}: {spread.reason}")
-                value, inherited = self._value(layer, head, size, error)
-                off = 2 * spread.leak + spread.uneven + (2 * self.rows + 8) * u
-                if off * value > worst:
-                    worst, why = off * value, f"layer {layer.name}, head {head.name}: {spread.reason}"
-                cleared = cleared or (spread.own and self._takes_away(layer, head))
-                new, shares = new + off * value + inherited, shares + off
-                grown += 0.0 if spread.own and self._takes_away(layer, head) else value
+                value = self._value(layer, head, size, error, positive)
+                uneven = spread.uneven + (2 * self.rows + 8) * u
+                off = spread.leak * value.apart + uneven * value.size
+                if off > worst:
+                    worst, why = off, f"layer {layer.name}, head {head.name}: {spread.reason}"
+                takes = spread.own and self._takes_away(layer, head)
+                cleared, signs = cleared or takes, signs and (takes or value.positive)
+                new, grown = new + off + value.inherited, grown + (0.0 if takes else value.size)
+                weighs = self._weighs(layer, head, value, weight)
+                if weighs is not None:
+                    one_sided = value.positive or (positive and self._takes_away(layer, head))
+                    shares += spread.leak * ((1 if one_sided else 2) * weighs + 2 * share) + uneven * (weighs + share)
+                    shares, counted = shares + value.inherited, counted + (0.0 if takes else weighs)
             adds = len(layer.heads) * u * (2 * size + grown)
             error = new + adds + (0.0 if cleared else error)
             share = shares + adds + (0.0 if cleared else share)
-            size = grown + error + (0.0 if cleared else size)
+            size, positive = grown + error + (0.0 if cleared else size), signs
+            weight = counted + (0.0 if cleared else weight)
             if not size < LARGEST[self.dtype]:
                 return Enough(False, f"layer {layer.name}: numbers up to {size:.2g}")
         used, reads = self._outputs(error, size)
@@ -166,11 +185,12 @@ class _Bounds:
 
     # ---- values ---------------------------------------------------------------------------------------
 
-    def _value(self, layer: Layer, head: Head, size: float, error: float) -> tuple[float, float]:
-        """The largest coordinate of a value, and its error if the stream has errors."""
+    def _value(self, layer: Layer, head: Head, size: float, error: float, positive: bool) -> _Value:
+        """What a head averages, on a stream with errors whose exact coordinates are within `size` and perhaps none negative."""
         if layer.local is not None and forms.depends_on_effects(self.c, head.value):
-            return max((self._plain(case.value) for case in head.value), default=0.0), 0.0
-        found, inherited = 0.0, 0.0
+            largest = max((self._plain(case.value) for case in head.value), default=0.0)
+            return _Value(largest, largest, 0.0, True)  # ranges begin at 0 or above
+        found, most, inherited = 0.0, 0.0, 0.0
         for i in self.c.rows:
             form = self._form(head.value, i)
             places: dict[int, float] = {}
@@ -179,9 +199,25 @@ class _Bounds:
             factor = max(places.values(), default=0.0) + abs(float(form.multiple))
             rounds = (len(form.mapped) + 2) * self.u if form.mapped or form.multiple not in (0, 1, -1) else 0.0
             constant = max((abs(float(k)) for _, k in form.constants), default=0.0)
-            found = max(found, factor * size + constant)
+            found, most = max(found, factor * size + constant), max(most, factor)
             inherited = max(inherited, factor * error + rounds * (factor * size + constant) + self.u * constant)
-        return found, 0.0 if self._takes_away(layer, head) else inherited
+            positive = positive and all(k >= 0 for k in (*(k for *_, k in form.mapped), *(k for _, k in form.constants)))
+        apart = found + most * error if positive else 2 * found
+        if self._takes_away(layer, head):
+            return _Value(found, apart, 0.0, False)
+        positive = positive and all(self._form(head.value, i).multiple >= 0 for i in self.c.rows)
+        return _Value(found, apart if positive else 2 * found, inherited, positive)
+
+    def _weighs(self, layer: Layer, head: Head, value: _Value, weight: float) -> float | None:
+        """How much a head adds to the coordinates that count packets, whose size is `weight` so far; None if it leaves them."""
+        if layer.local is not None and forms.depends_on_effects(self.c, head.value):
+            outputs = forms.names_in(head.value) & {a.name for a in self.c.outputs}
+            return value.size if outputs else 1.0
+        written = [self._form(head.value, i) for i in self.c.rows]
+        if any({*(x for x, *_ in f.mapped), *(x for x, _ in f.constants)} & self.counts for f in written):
+            return value.size
+        multiple = max(abs(float(f.multiple)) for f in written)
+        return multiple * weight if multiple else None
 
     def _plain(self, e: s.Expr) -> float:
         """The largest coordinate of a value made of packets and output words as they are."""
@@ -293,10 +329,10 @@ class _Bounds:
                     lower = values < top
                     many = varied or int((values == top).sum()) > 1
                     own = own and not many and bool(values[start + n] == top)
-                    left = (
-                        (c * (top - values[lower]) / denominator * (1 - u) - errors[lower] - error).min() if lower.any() else inf
-                    )
-                    leak = max(leak, min(1.0, self.rows * exp(-left)) if left > 0 else 1.0)
+                    below = c * (top - values[lower]) / denominator * (1 - u) - errors[lower] - error
+                    left = below.min() if lower.any() else inf
+                    lost = self._lost(below, int(lower[:rows].sum())) if left > 0 else 0.0
+                    leak = max(leak, lost / (1 + lost) if left > 0 else 1.0)
                     uneven = max(uneven, (exp(2 * error) - 1 if error < 300 else inf) if many else 0.0)
                     if left < worst[0]:
                         gap = float(top - values[lower].max()) / denominator
@@ -307,6 +343,11 @@ class _Bounds:
             f" so rows that lose may get {leak:.2g} of the weight"
         )
         return Spread(leak, uneven, own, text)
+
+    def _lost(self, below: np.ndarray[Any, Any], fixed: int) -> float:
+        """The weight of the losers if a winner weighs 1: the first `fixed` of them stand on one row each, others on any row."""
+        others = (self.rows - fixed - 1) * exp(-below[fixed:].min()) if len(below) > fixed else 0.0
+        return float(np.exp(-below[:fixed]).sum()) + others
 
 
 def integers(vectors: list[dict[int, Number]], width: int) -> tuple[Integers, int]:
