@@ -117,7 +117,7 @@ def run(
     Examples:
       lockstep run parity.lks parity n=4 s=2 p=1 --input 1,0,1,1 --trace
       lockstep run parity.lks parity n=3 s=2 p=1 --input all
-      lockstep run parity.lks parity n=3 s=2 p=1 --input all --backend numpy --scale 40
+      lockstep run parity.lks parity n=3 s=2 p=1 --input all --backend numpy
     """
     from checker.commands.runs import FloatOptions, run_command
 
@@ -180,7 +180,7 @@ def export(file: str, name: str, parameters: tuple[str, ...], target: str, scale
 
     \b
     Example:
-      lockstep export parity.lks parity n=4 s=2 p=1 --to torch --scale 40 -o parity_module.py
+      lockstep export parity.lks parity n=4 s=2 p=1 --to torch -o parity_module.py
       python parity_module.py 1,0,1,1
     """
     from checker.commands.writing import export_command
@@ -223,18 +223,49 @@ def new(name: str, output: str | None) -> int:
 
 @cli.command()
 @click.option("--constructions", is_flag=True, help="The widths that each selector (Fact B.2) and embedding (Prop. B.1) gives.")
-@click.option("--machines", default="4,8,16", show_default=True, metavar="LIST", help="Numbers of machines N.")
-@click.option("--messages", default="1,2,3", show_default=True, metavar="LIST", help="Messages of one word a machine, s.")
+@click.option("--machines", metavar="LIST", help="Numbers of machines N.  [default: 4,8,16]")
+@click.option("--messages", metavar="LIST", help="Messages of one word a machine, s.  [default: 1,2,3]")
+@click.option("--floats", is_flag=True, help="The sizes from which compiled circuits are too large for floating point.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="With --floats.  [default: float32]")
+@click.option("--limit", type=click.IntRange(1, 1000), help="With --floats: the largest size tried, in every series.")
+@click.option("--write", "write_to", metavar="FILE", help="With --floats: the table goes between the marks in FILE too.")
 @click.option("--json", "json_to", metavar="FILE", help="Write JSON to FILE; - is standard output.")
-def bounds(constructions: bool, machines: str, messages: str, json_to: str | None) -> int:
-    """Count what the constructions of the paper cost.
+def bounds(
+    constructions: bool,
+    machines: str | None,
+    messages: str | None,
+    floats: bool,
+    dtype: str | None,
+    limit: int | None,
+    write_to: str | None,
+    json_to: str | None,
+) -> int:
+    """Count what the constructions of the paper cost, or find where floating point ends.
+
+    With --floats, for a few series of circuits at the scale that the compiler states: the least size for which a bound on all
+    rounding errors promises nothing, and the least size with a wrong word on some fixed inputs. The prediction comes first,
+    wrong words later. p' is the precision in bits that the compiler chose for the circuit.
 
     \b
-    Example:
+    Examples:
       lockstep bounds --constructions --machines 4,16 --messages 2
+      lockstep bounds --floats --dtype float32
     """
+    if floats:
+        if constructions or machines is not None or messages is not None:
+            raise click.UsageError("--constructions, --machines and --messages do not go with --floats")
+        from checker.commands.definitions import needed
+
+        needed("numpy", "floats")
+        from checker.commands.float_borders import floats_command
+
+        return floats_command(dtype or "float32", limit, json_to, write_to)
     from checker.commands.constructions import bounds_command
 
+    if dtype is not None or limit is not None or write_to is not None:
+        raise click.UsageError("--dtype, --limit and --write go with --floats")
+    machines = "4,8,16" if machines is None else machines
+    messages = "1,2,3" if messages is None else messages
     return bounds_command(machines, messages, json_to, constructions=constructions)
 
 
