@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice, product
 from math import exp
 from random import Random
+from time import monotonic
 
 import pytest
 from helpers import circuit, library, replaced, verdict
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from checker.compilers.protocol_to_circuit import transformer
-from checker.kernel.enumeration import by_enumeration, every_input, violated, violated_by
+from checker.kernel import enumeration
+from checker.kernel.enumeration import by_enumeration, every_input, violated, violated_by, violation
 from checker.kernel.judgements import Computes, Simulates
 from checker.kernel.proofs import NotProved
 from checker.kernel.replay.adversaries import ADVERSARIES, DOWN, NEAREST, UP, Adversary, Choice, Place, from_table
@@ -29,6 +31,7 @@ from checker.kernel.routing_rules import routing_head
 from checker.language.parser import parse_expression
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
+from checker.proving import checking, falsifier
 from checker.proving.falsifier import expected, replayed, undelivered
 from checker.semantics import circuits as semantics
 from checker.semantics.values import Unsupported
@@ -408,3 +411,40 @@ def test_least_and_greatest() -> None:
     a, b = enclosure(Fraction(0), Fraction(2)), enclosure(Fraction(1), Fraction(3))
     assert bounds(least([a, b])) == (0, 2) and bounds(greatest([a, b])) == (1, 3)
     assert least([a, b, -1]) == -1 and greatest([a, 5]) == 5
+
+
+@pytest.mark.parametrize("seconds", [3.0, 20.0])
+def test_a_search_of_slow_replays_ends_in_time(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock by which a replay takes a second and a run with hardmax a tenth of one, and nothing else takes time."""
+    clock = [0.0]
+
+    def replay(j: object, words: object, adversary: Adversary | None) -> None:
+        clock[0] += 1
+
+    def with_hardmax(j: object, words: object) -> bool:
+        clock[0] += 0.1
+        return False
+
+    for module in (enumeration, falsifier, checking):
+        monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(enumeration, "violated_by", replay)
+    monkeypatch.setattr(falsifier, "suspicious", with_hardmax)
+    c = transformer(library("tree_sum", 13, 2, 1))
+    assert verdict(Computes(c, parse_expression("y[1] == x[1]"), None), timeout=seconds).verdict == "UNDECIDED"
+    assert seconds <= clock[0] <= seconds + 1.5
+
+
+def test_adversaries_after_the_end_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Adversary] = []
+
+    def harmless(j: object, words: object, adversary: Adversary) -> None:
+        tried.append(adversary)
+
+    monkeypatch.setattr(enumeration, "violated_by", harmless)
+    p = library("tree_sum", 4, 2, 1)
+    j, words = Simulates(transformer(p), p), {"x": (0, 0, 0, 0)}
+    for end, those in ((monotonic() - 1, ADVERSARIES[:1]), (monotonic() + 100, ADVERSARIES)):
+        tried.clear()
+        assert violation(j, words, end) is None and tuple(tried) == those
+    tried.clear()
+    assert violation(j, words, only=(UP,)) is None and tried == [UP]

@@ -88,10 +88,15 @@ def violated(j: Judgement, words: Words) -> str | None:
     return None if found is None else found[0]
 
 
-def violation(j: Judgement, words: Words) -> tuple[str, Adversary] | None:
-    """What is wrong at this input, and with which adversary."""
+def violation(j: Judgement, words: Words, end: float = inf, only: tuple[Adversary, ...] = ()) -> tuple[str, Adversary] | None:
+    """What is wrong at this input, and with which adversary: of those in `only`, if there are some, else of all.
+
+    None if nothing is found wrong. From the time `end` on no further adversary is tried.
+    """
     several = adversaries(j)
-    for adversary in several:
+    for number, adversary in enumerate(only or several):
+        if number and monotonic() > end:
+            break
         try:
             wrong = violated_by(j, words, adversary)
         except Undecided:
@@ -151,7 +156,7 @@ def by_enumeration(j: Fits | Simulates | Computes, most: int, seconds: float = i
     for words in every_input(m.inputs, m.requires, m.functions):
         seen += 1
         if monotonic() > end:
-            raise NotProved(f"{seen - 1:,} of at most {count:,} inputs took {seconds:g} s")
+            raise NotProved(f"{seen - 1:,} of at most {count:,} inputs took {seconds:.3g} s")
         try:
             wrong = violated_by(j, words, None)
         except Undecided as reason:

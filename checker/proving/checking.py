@@ -13,7 +13,7 @@ from checker.elaboration.library import Loaded, load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.certificates import Violation
-from checker.kernel.enumeration import FalseComparison, by_enumeration
+from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of
 from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
@@ -28,6 +28,9 @@ from checker.proving.witnesses import Disagreement, of_point
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
+AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
+HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
+ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search
 TESTED = 10_000  # inputs of a long search
 POINTS = 2_000  # points of real numbers that are tried
 TEST_SECONDS = 30.0  # for all claims of a `test` run together, about
@@ -74,6 +77,7 @@ class Checker:
             return self._reals(j)
         if isinstance(j, (Selects, Attends)):
             return self._tables(j, claim.name)
+        end = monotonic() + self.timeout
         first = self._search(j, *FIRST_LOOK, quick=True)
         early = _verdict(first)
         if early is not None:
@@ -83,15 +87,16 @@ class Checker:
             return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin)))
         except NotProved as failure:
             reason, model = str(failure), failure.model
+        end = max(end, monotonic() + AFTER_PROOF * self.timeout)
         if isinstance(j, (Fits, Simulates, Computes)):
-            witness = from_model(j, model)
+            witness = from_model(j, model, end)
             if witness is not None:
                 return Outcome("REFUTED", witness=witness)
             try:
-                return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED, self.timeout))
+                return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED, ENUMERATING * (end - monotonic())))
             except NotProved as failure:
                 reason = f"{reason}; no enumeration: {failure}"
-        again = self._search(j, TESTED, self.timeout)
+        again = self._search(j, TESTED, end - monotonic())
         return _verdict(again) or Outcome(
             "UNDECIDED", reason=f"{reason}; no counterexample among {again.tried:,} inputs in at most {self.timeout:g} s"
         )
@@ -114,7 +119,12 @@ class Checker:
         if isinstance(j, Delivers):
             return search_routing(j, budget, seconds, quick)
         assert isinstance(j, (Fits, Simulates, Computes))
-        return search(j, budget, seconds, quick)
+        circuit, end = circuit_of(j), monotonic() + seconds
+        if not quick and circuit is not None and circuit.rung != "exact":
+            early = search(j, budget, HARDMAX_FIRST * seconds, quick=True)
+            if early.witness is not None:
+                return early
+        return search(j, budget, end - monotonic(), quick)
 
     def _count(self, j: Counts) -> Outcome:
         try:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations_with_replacement, product
-from math import comb
+from math import comb, inf
 from random import Random
 from time import monotonic
 
 from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
-from checker.kernel.enumeration import circuit_of, every_input, input_count, violated, violation
+from checker.kernel.enumeration import circuit_of, every_input, input_count, violated, violated_by, violation
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
@@ -40,7 +40,9 @@ from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
 InputJudgement = Fits | Simulates | Computes
+Wrong = tuple[str, Adversary]  # what is wrong, and with which adversary
 SEED = 1
+SHRINKING = 2.0  # seconds to make a counterexample small
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +70,52 @@ def search(j: InputJudgement, budget: int, seconds: float, quick: bool = False) 
             complete = False
             break
         tried += 1
-        if suspicious(j, words, quick):
-            if violated(j, words) is None:
-                raise Disagreement(f"{j}: the evaluator finds an error at {words} that replay does not confirm")
-            return Search(_witness(j, smallest(j, words, complete)), tried, False)
-    return Search(None, tried, complete)
+        found = confirmed(j, words, inf if quick else end, quick)
+        if found is not None:
+            return Search(_witness(j, *smallest(j, words, found, complete)), tried, False)
+    return Search(None, tried, complete and (tried == 0 or monotonic() <= end))
 
 
-def from_model(j: InputJudgement, model: dict[str, int]) -> Witness | None:
+def from_model(j: InputJudgement, model: dict[str, int], end: float = inf) -> Witness | None:
     """The input that the solver hit on, if the claim is violated there; words it left open are as low as they can be."""
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
     words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
     if not model or not satisfies(m.requires, m.functions, m.inputs, words):
         return None
-    return None if violated(j, words) is None else _witness(j, smallest(j, words, first=False))
+    found = violation(j, words, end)
+    return None if found is None else _witness(j, *smallest(j, words, found, first=False))
 
 
-def _witness(j: InputJudgement, words: Words) -> Witness:
-    found = violation(j, words)
-    assert found is not None
+def _witness(j: InputJudgement, words: Words, found: Wrong) -> Witness:
     return of_input(j, words, *found)
 
 
-def suspicious(j: InputJudgement, words: Words, quick: bool = False) -> bool:
+def confirmed(
+    j: InputJudgement, words: Words, end: float = inf, quick: bool = False, only: tuple[Adversary, ...] = ()
+) -> Wrong | None:
+    """What the evaluator finds wrong at this input and replay confirms. From the time `end` on no further adversary is tried.
+
+    Below the rung exact replay alone looks; a `quick` look leaves it out where hardmax does nothing wrong.
+    """
+    c = circuit_of(j)
+    if c is not None and c.rung != "exact":
+        return None if quick and not suspicious(_at_exact(j), words) else violation(j, words, end, only)
+    if not suspicious(j, words):
+        return None
+    try:
+        wrong = violated_by(j, words, NEAREST)
+    except Undecided:
+        return None
+    if wrong is None:
+        raise Disagreement(f"{j}: the evaluator finds an error at {words} that replay does not confirm")
+    return wrong, NEAREST
+
+
+def suspicious(j: InputJudgement, words: Words) -> bool:
     """Is something wrong at this input, by the evaluator? Where that has no answer, by replay."""
     c = circuit_of(j)
     if c is not None and c.rung != "exact":
-        return (not quick or suspicious(_at_exact(j), words)) and violated(j, words) is not None
+        return violated(j, words) is not None
     try:
         match j:
             case Fits(p):
@@ -136,20 +157,22 @@ def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: d
     return all(evaluate(j.equation, Scope({**names, **variables}, functions)) for variables in instances(j.each))
 
 
-def smallest(j: InputJudgement, words: Words, first: bool) -> Words:
-    """Lower one word at a time while the claim stays violated (an exhaustive search in order has the first already)."""
+def smallest(j: InputJudgement, words: Words, found: Wrong, first: bool) -> tuple[Words, Wrong]:
+    """Lower one word at a time while the claim stays violated, with the same adversary, for at most `SHRINKING` seconds
+    (an exhaustive search in order has the first already)."""
     m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
-    end = monotonic() + 2.0
+    end = monotonic() + SHRINKING
     again = not first
     while again and monotonic() < end:
         again = False
         for smaller in _lower(m, words):
             if monotonic() > end:
                 break
-            if suspicious(j, smaller) and violated(j, smaller) is not None:
-                words, again = smaller, True
+            wrong = confirmed(j, smaller, end, only=(found[1],))
+            if wrong is not None:
+                words, found, again = smaller, wrong, True
                 break
-    return words
+    return words, found
 
 
 def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
@@ -204,12 +227,12 @@ def search_routing(j: Delivers, budget: int, seconds: float, quick: bool = False
             break
         tried += 1
         try:
-            found = None if quick and _delivered_exactly(j, routing) else undelivered(j, routing)
+            found = None if quick and _delivered_exactly(j, routing) else undelivered(j, routing, inf if quick else end)
         except (Fault, ReplayFault, Unsupported):
             return Search(None, tried, False)  # the circuit is undefined; that is for other claims to refute
         if found is not None:
             return Search(of_routing(j, routing, *found), tried, False)
-    return Search(None, tried, complete)
+    return Search(None, tried, complete and monotonic() <= end)
 
 
 def _delivered_exactly(j: Delivers, routing: Routing) -> bool:
@@ -220,15 +243,20 @@ def _delivered_exactly(j: Delivers, routing: Routing) -> bool:
     return sent == got
 
 
-def undelivered(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes, Adversary] | None:
-    """What is sent and what is read instead, and with which adversary; None if nothing is found wrong."""
+def undelivered(j: Delivers, routing: Routing, end: float = inf) -> tuple[Boxes, Boxes, Adversary] | None:
+    """What is sent and what is read instead, and with which adversary; None if nothing is found wrong.
+
+    From the time `end` on no further adversary is tried.
+    """
     if j.circuit.rung == "exact":
         sent, got = deliver(j, routing)
         if sent != got and got != replayed(j, routing):
             raise Disagreement(f"{j}: the evaluator and replay differ on the routing {routing}")
         return None if sent == got else (sent, got, NEAREST)
     sent = expected(j, routing)
-    for adversary in ADVERSARIES if j.circuit.rung == "rounded" or j.noise else (NEAREST,):
+    for number, adversary in enumerate(ADVERSARIES if j.circuit.rung == "rounded" or j.noise else (NEAREST,)):
+        if number and monotonic() > end:
+            break
         try:
             got = replayed(j, routing, adversary)
         except Undecided:
@@ -245,9 +273,7 @@ def candidates(j: Delivers, budget: int) -> tuple[Iterator[Routing], bool]:
     if choices <= budget and choices**p.machines <= budget:
         machines = range(1, p.machines + 1)
         sets = sorted(c for k in range(p.messages + 1) for c in combinations_with_replacement(machines, k))
-        everything = (
-            tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(sets, repeat=p.machines)
-        )
+        everything = (tuple((i, d) for i, box in enumerate(boxes, 1) for d in box) for boxes in product(sets, repeat=p.machines))
         return (r for r in everything if _valid(r, p.messages)), True
     return _weak_then_random(j), False
 
