@@ -104,7 +104,7 @@ def test_every_layer_but_one_at_most_needs_its_clear_head(instance: tuple[str, i
         j = Simulates(circuit(CLEAR.join(parts[:k]) + CLEAR.join(parts[k:])), p)
         wrong = next(wrong_inputs(j), None)
         assert proof(j) is None
-        assert verdict(j).verdict == ("PROVED" if wrong is None else "REFUTED"), wrong
+        assert verdict(j, timeout=20.0).verdict == ("PROVED" if wrong is None else "REFUTED"), wrong
         harmless += wrong is None
     assert harmless <= (p.rounds[0].name == "deal")
 

@@ -220,3 +220,8 @@ def test_too_many_routings_are_counted_and_not_listed() -> None:
     c = head(text_of(2, 2)).circuit
     packets = replace(c.packets[0], machines=64, messages=8)
     assert not candidates(Delivers(replace(c, packets=(packets,))), 10_000)[1]
+
+
+def test_one_routing_at_least_is_tried() -> None:
+    j = head(text_of(2, 1))
+    assert search_routing(j, 10, 0.0).tried >= 1

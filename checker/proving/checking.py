@@ -26,7 +26,7 @@ from checker.proving.results import ClaimResult, Report
 from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
 
-FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
+FIRST_LOOK = (10, 0.3)  # inputs and seconds before proving
 ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
