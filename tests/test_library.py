@@ -74,7 +74,7 @@ def test_a_local_function_written_in_another_way_is_proved_equal(tmp_path: Path)
 
 def test_a_local_function_that_differs_at_one_of_many_inputs_is_refuted(tmp_path: Path) -> None:
     done = edited(tmp_path, "if self <= 2 {", "if self <= 2 and not (self == 1 and sum(x[k] for k in held(x)) == 131070) {")
-    assert done.returncode == 1 and "x = 65535, 65535, 0, 0" in done.stdout, done.stdout
+    assert done.returncode == 1 and "x = 65535, 65535, " in done.stdout, done.stdout
 
 
 def test_against_uses_the_original_protocol(tmp_path: Path) -> None:
