@@ -37,7 +37,7 @@ Built = tuple[Circuit, Mapping[str, Embedding]]
 
 def numbered(build: Callable[[int | None], Built], words: int, machines: int) -> Circuit:
     """The circuit with its numbers. `build(g)` makes it with keys that are multiples of 2^-g and names the embedding of each
-    block; `words` is the most input words that a machine averages. Without a choice that suffices it has no numbers."""
+    block; `words` is the most input words that a machine averages. Raises `SpecError` (NUMBERS) if no choice suffices."""
     circuit, embeddings = build(None)
     rounds_keys = any(e.seed is not None for e in embeddings.values())
     for fraction in range(1, MOST_BITS):

@@ -53,7 +53,7 @@ def selector_of(j: Delivers) -> Selects:
 def delivers(j: Delivers, selector: Proved, propagation: Proved, *lemma: Proved) -> Proved:
     """Lemma 3.2. A machine hears the average over its c <= b senders, so the last coordinate of a packet is
     (number of writers) / c. By the selector property each message to it has a packet with one writer, so the least nonzero
-    one is 1/c. What is read is off by at most `error`; as long as the decoder bears that (`decodes`), packets without a
+    one is 1/c. What is read is off by at most `error`; as long as the decoder bears that (`undecoded`), packets without a
     writer stay at most `heard`, the nearest reciprocal is that of c, packets with one writer are the clean ones, and times
     c they round to the message as it was written. Those for somebody else are dropped."""
     c, p = j.circuit, j.circuit.packets[0]
