@@ -24,7 +24,7 @@ FILES = sorted([*data_folder("spec").glob("*.lks"), *data_folder("proofs").glob(
 
 # ---- strategies: any tree that a text can say; numbers are naturals, a minus is an operator ------
 
-names = st.sampled_from(["a", "b1", "x_", "Q", "self", "row", "fold", "forall", "_t", "sum", "count", "bits", "tokens_"])
+names = st.sampled_from(["a", "b1", "x_", "Q", "self", "row", "fold", "forall", "_t", "masks", "reads_", "by_", "sum", "count", "bits", "tokens_"])
 tags = st.sampled_from(["m", "fwd", "pair"])
 naturals = st.one_of(st.integers(0, 12), st.integers(0, 10**60)).map(s.Number)
 
@@ -91,23 +91,28 @@ cases = tuples(st.builds(s.Case, small, st.none() | small), 1, 3)
 locals_ = st.builds(s.LocalDeclaration, small, small, tuples(reads), body)
 finishes = st.builds(s.LocalDeclaration, small, small, tuples(reads), body, small)
 layers = st.builds(s.LayerDeclaration, names, each, st.none() | locals_,
-                   tuples(st.builds(s.HeadDeclaration, names, cases, cases, cases)))
+                   tuples(st.builds(s.HeadDeclaration, names, cases, cases, cases)), where, lets)
 numbers = [settings_of("word", "tokens", "width", "blank", *s.NUMBERS[:k]) for k in (0, 1, 3)]
 circuits = st.builds(s.CircuitDefinition, names, tuples(names), where, lets, st.one_of(*numbers), st.booleans(), arrays, readable,
-                     tuples(small), messages, tuples(packets, most=1), tuples(layers), st.none() | finishes)
+                     tuples(small), messages, tuples(packets, most=1), tuples(layers), st.none() | finishes, where, lets)
+lemmas = st.builds(s.LemmaDefinition, names, tuples(names), where, lets, small, small, where,
+                   tuples(st.builds(s.FieldDeclaration, names, small, small)), tuples(small), cases, cases, tuples(small, 1))
 functions = st.builds(s.FunctionDefinition, names, tuples(names), expressions)
 rungs = st.just("") | names
+uses = st.builds(s.Call, names, tuples(small), tuples(st.tuples(names, small)))
 claims = st.builds(
     s.Claim, names,
     st.one_of(st.builds(s.Simulates, names, names, rungs), st.builds(s.Computes, names, small, each), st.builds(s.Fits, names),
               st.builds(s.Delivers, names, rungs), st.builds(s.Holds, small),
               st.builds(s.Propagates, names, st.none() | small),
               st.builds(s.Selects, st.builds(s.SelectorByName, names, tuples(small, 1, 3)), small, small),
-              st.builds(s.ForReals, small, tuples(names, 1, 3), st.none() | small)),
+              st.builds(s.ForReals, small, tuples(names, 1, 3), st.none() | small),
+              st.builds(s.Reads, names, names, small, tuples(small, 1), each, st.none() | uses),
+              st.builds(s.LemmaHolds, uses, st.none() | small)),
     st.sampled_from(["proved", "refuted", "undecided", "vacuous"]))
 spans = st.one_of(small.map(lambda e: (e, e)), st.tuples(small, small))
 theorems = st.builds(s.Theorem, names, tuples(st.builds(s.Domain, names, tuples(spans, 1, 3))), where, lets, tuples(claims))
-files = tuples(st.one_of(st.builds(s.Use, names), functions, protocols, circuits, theorems), 1, 3).map(s.SourceFile)
+files = tuples(st.one_of(st.builds(s.Use, names), functions, protocols, circuits, lemmas, theorems), 1, 3).map(s.SourceFile)
 
 
 def comes_back(item: s.Item) -> None:
@@ -145,6 +150,12 @@ def test_protocols(item: s.Item) -> None:
 @given(circuits)
 @LOOSE
 def test_circuits(item: s.Item) -> None:
+    comes_back(item)
+
+
+@given(lemmas)
+@LOOSE
+def test_lemmas(item: s.Item) -> None:
     comes_back(item)
 
 

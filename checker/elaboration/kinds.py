@@ -11,7 +11,7 @@ from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span
 
 NUMBER, BOOLEAN, VECTOR, SET, ARRAY, ANY = "number", "truth value", "vector", "set", "array", "any"
-PROTOCOL, CIRCUIT, MODEL = "protocol", "circuit", "model"
+PROTOCOL, CIRCUIT, MODEL, LEMMA = "protocol", "circuit", "model", "lemma"
 RESERVED = ("self", "row")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -277,6 +277,8 @@ class Expressions:
                 return PROTOCOL
             case s.CircuitDefinition():
                 return CIRCUIT
+            case s.LemmaDefinition():
+                return LEMMA
 
     def function_scope(self, d: s.FunctionDefinition) -> Scope:
         return Scope(dict.fromkeys(d.parameters, ANY), vectors=True)

@@ -257,6 +257,8 @@ def _judgements(
             folded = fold(statement, constants | sizes_here, models.functions)
             assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
             return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), None, ""
+        case s.Reads() | s.LemmaHolds():
+            raise spec_error("CLAIM", "expected another claim: cuts and lemmas are not checked", c.span)
 
 
 def _at_rung(c: Circuit, rung: str, span: Span) -> Circuit:

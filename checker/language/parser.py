@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from checker.language.resources import data_folder
 MAX_DEPTH = 200
 MAX_BYTES = 4_000_000
 MAX_ERRORS = 10
-ITEM_START = re.compile(r"^(use|function|protocol|circuit|theorem)\b", re.MULTILINE)
+ITEM_START = re.compile(r"^(use|function|protocol|circuit|lemma|theorem)\b", re.MULTILINE)
 REDUCTIONS = ("sum", "min", "max", "any", "all", "count", "only")
 
 
@@ -179,6 +179,11 @@ class _Build(Transformer_NonRecursive):
                 raise self.error("DECLARATION", f"expected one `{key}` in {kind} {name}, found {found}", at)
         return table
 
+    def _at_most_one(self, kind: str, name: str, at: Span, table: dict[str, list[Any]], keys: tuple[str, ...]) -> None:
+        for key in keys:
+            if len(table.get(key, [])) > 1:
+                raise self.error("DECLARATION", f"expected at most one `{key}` in {kind} {name}, found {len(table[key])}", at)
+
     def r_protocol(
         self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any
     ) -> s.ProtocolDefinition:
@@ -208,9 +213,7 @@ class _Build(Transformer_NonRecursive):
         settings = [(key, t[key][0][1]) for key in ("word", "tokens", "width")]
         settings.append(("blank", t["blank"][0][1] if "blank" in t else s.Number(0)))
         settings += [(key, t[key][0][1]) for key in s.NUMBERS if key in t]
-        for key in ("blank", "start", "finish", *s.NUMBERS):
-            if len(t.get(key, [])) > 1:
-                raise self.error("DECLARATION", f"expected at most one `{key}` in circuit {name}, found {len(t[key])}", at)
+        self._at_most_one("circuit", name, at, t, ("blank", "start", "finish", "mask", *s.NUMBERS))
         return s.CircuitDefinition(
             str(name),
             parameters,
@@ -225,6 +228,31 @@ class _Build(Transformer_NonRecursive):
             tuple(t.get("PacketsDeclaration", [])),
             tuple(t.get("LayerDeclaration", [])),
             t["finish"][0][1] if "finish" in t else None,
+            t["mask"][0][1] if "mask" in t else None,
+            tuple(p[1] for p in t.get("field", [])),
+            span=at,
+        )
+
+    def r_lemma(
+        self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any
+    ) -> s.LemmaDefinition:
+        at = Span(self.file, at.line, at.column, len("lemma"))
+        t = self._sort("lemma", name, at, parts, ("rows", "query", "key", "reads"))
+        self._at_most_one("lemma", name, at, t, ("mask",))
+        low, high = t["rows"][0][1]
+        return s.LemmaDefinition(
+            str(name),
+            parameters,
+            where,
+            tuple(t.get("Let", [])),
+            low,
+            high,
+            t["mask"][0][1] if "mask" in t else None,
+            tuple(t.get("FieldDeclaration", [])),
+            tuple(p[1] for p in t.get("assume", [])),
+            t["query"][0][1],
+            t["key"][0][1],
+            t["reads"][0][1],
             span=at,
         )
 
@@ -266,6 +294,12 @@ class _Build(Transformer_NonRecursive):
 
     def r_integer(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
         return ("integer", e)
+
+    def r_mask(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("mask", e)
+
+    def r_field(self, at: Span, name: Token, e: s.Expr) -> tuple[str, s.Let]:
+        return ("field", s.Let(str(name), e, span=at))
 
     def r_start_token(self, at: Span) -> tuple[str, None]:
         return ("start", None)
@@ -366,7 +400,9 @@ class _Build(Transformer_NonRecursive):
         each = next((r for r in rest if isinstance(r, s.ForEach)), None)
         local = next((r for r in rest if isinstance(r, s.LocalDeclaration)), None)
         heads = tuple(r for r in rest if isinstance(r, s.HeadDeclaration))
-        return s.LayerDeclaration(str(name), each, local, heads, span=Span(self.file, at.line, at.column, 5))
+        mask = next((r[1] for r in rest if isinstance(r, tuple) and r[0] == "mask"), None)
+        fields = tuple(r[1] for r in rest if isinstance(r, tuple) and r[0] == "field")
+        return s.LayerDeclaration(str(name), each, local, heads, mask, fields, span=Span(self.file, at.line, at.column, 5))
 
     def r_local(self, at: Span, low: s.Expr, high: s.Expr, *rest: Any) -> s.LocalDeclaration:
         return s.LocalDeclaration(low, high, rest[:-1], rest[-1], span=at)
@@ -395,6 +431,25 @@ class _Build(Transformer_NonRecursive):
 
     def r_head(self, at: Span, name: Token, query: Any, key: Any, value: Any) -> s.HeadDeclaration:
         return s.HeadDeclaration(str(name), query, key, value, span=at)
+
+    # lemmas
+    def r_rows(self, at: Span, low: s.Expr, high: s.Expr) -> tuple[str, tuple[s.Expr, s.Expr]]:
+        return ("rows", (low, high))
+
+    def r_any_field(self, at: Span, name: Token, low: s.Expr, high: s.Expr) -> s.FieldDeclaration:
+        return s.FieldDeclaration(str(name), low, high, span=at)
+
+    def r_assume(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("assume", e)
+
+    def r_query_part(self, at: Span, cases: tuple[s.Case, ...]) -> tuple[str, tuple[s.Case, ...]]:
+        return ("query", cases)
+
+    def r_key_part(self, at: Span, cases: tuple[s.Case, ...]) -> tuple[str, tuple[s.Case, ...]]:
+        return ("key", cases)
+
+    def r_reads_rows(self, at: Span, *rows: s.Expr) -> tuple[str, tuple[s.Expr, ...]]:
+        return ("reads", rows)
 
     # theorems
     def r_domains(self, at: Span, *domains: s.Domain) -> tuple[s.Domain, ...]:
@@ -433,6 +488,26 @@ class _Build(Transformer_NonRecursive):
                 "SYNTAX", "expected a selector with its arguments before `selects`, found something else", selector.span
             )
         return s.Selects(s.SelectorByName(selector.function, selector.arguments, span=selector.span), count, rows, span=at)
+
+    def _lemma(self, e: s.Expr) -> s.Call:
+        """A lemma at its arguments; a name alone has none."""
+        if isinstance(e, s.Name):
+            return s.Call(e.name, (), span=e.span)
+        if not isinstance(e, s.Call):
+            raise self.error("SYNTAX", "expected a lemma with its arguments, found something else", e.span)
+        return e
+
+    def r_lemma_holds(self, at: Span, lemma: s.Expr, margin: s.Expr | None) -> s.LemmaHolds:
+        return s.LemmaHolds(self._lemma(lemma), margin, span=at)
+
+    def r_attends(self, at: Span, head: Token, circuit: Token, layer: s.Expr, *rows: s.Expr) -> s.Reads:
+        return s.Reads(str(head), str(circuit), layer, rows, None, None, span=at)
+
+    def r_cut(self, at: Span, name: Token, *rest: Any) -> s.Claim:
+        each = next((r for r in rest if isinstance(r, s.ForEach)), None)
+        reads, lemma, expect = rest[-3:]
+        statement = replace(reads, each=each, lemma=None if lemma is None else self._lemma(lemma))
+        return s.Claim(str(name), statement, str(expect or "proved"), span=at)
 
     def r_for_reals(self, at: Span, e: s.Expr, *rest: Any) -> s.ForReals:
         return s.ForReals(e, tuple(str(name) for name in rest[:-1]), rest[-1], span=at)

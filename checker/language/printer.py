@@ -117,11 +117,21 @@ def _head_line(keyword: str, name: str, parameters: tuple[str, ...], where: s.Ex
     return text + (f" where {expression(where)}" if where is not None else "") + " {"
 
 
+def _mask(mask: s.Expr | None, indent: str) -> list[str]:
+    return [] if mask is None else [f"{indent}mask {expression(mask)};"]
+
+
+def _fields(fields: tuple[s.Let, ...], indent: str) -> list[str]:
+    return [f"{indent}field {f.name} = {expression(f.value)};" for f in fields]
+
+
 def _common(d: s.ProtocolDefinition | s.CircuitDefinition) -> list[str]:
     lines = [f"  {_statement(let, '  ')}" for let in d.lets]
     lines += [f"  {key} {expression(value)};" for key, value in d.settings if (key, value) != ("blank", s.Number(0))]
     if isinstance(d, s.CircuitDefinition) and d.start:
         lines.append("  start;")
+    if isinstance(d, s.CircuitDefinition):
+        lines += [*_mask(d.mask, "  "), *_fields(d.fields, "  ")]
     lines += [f"  input {a.name}[{expression(a.size)}] in {_type(a.type)};" for a in d.inputs]
     for a in d.outputs:
         readout = "" if a.readout is None else f" = {expression(a.readout)}"
@@ -141,9 +151,9 @@ def _protocol(d: s.ProtocolDefinition) -> str:
     return "\n".join(lines)
 
 
-def _cases(keyword: str, cases: tuple[s.Case, ...]) -> str:
+def _cases(keyword: str, cases: tuple[s.Case, ...], indent: str = "      ") -> str:
     texts = [expression(c.value) + ("" if c.condition is None else f" when {expression(c.condition)}") for c in cases]
-    return f"      {keyword} " + ",\n        ".join(texts) + ";"
+    return f"{indent}{keyword} " + f",\n{indent}  ".join(texts) + ";"
 
 
 def _reads(r: s.ReadsPackets | s.ReadsInput) -> str:
@@ -182,6 +192,7 @@ def _circuit(d: s.CircuitDefinition) -> str:
         lines += _packets(p)
     for layer in d.layers:
         lines.append(f"  layer {layer.name}{_for_each(layer.each)} {{")
+        lines += [*_mask(layer.mask, "    "), *_fields(layer.fields, "    ")]
         if layer.local is not None:
             lines.append(_local("local", layer.local, "    "))
         for h in layer.heads:
@@ -193,12 +204,24 @@ def _circuit(d: s.CircuitDefinition) -> str:
     return "\n".join(lines)
 
 
+def _lemma(d: s.LemmaDefinition) -> str:
+    lines = [_head_line("lemma", d.name, d.parameters, d.where)]
+    lines += [f"  {_statement(let, '  ')}" for let in d.lets]
+    lines.append(f"  rows {expression(d.low, SUM)}..{expression(d.high, SUM)};")
+    lines += _mask(d.mask, "  ")
+    lines += [f"  field {f.name} in {expression(f.low, SUM)}..{expression(f.high, SUM)};" for f in d.fields]
+    lines += [f"  assume {expression(e)};" for e in d.assumptions]
+    lines += [_cases("query", d.query, "  "), _cases("key", d.key, "  ")]
+    lines += [f"  reads {', '.join(map(expression, d.reads))};", "}"]
+    return "\n".join(lines)
+
+
 def _rung(rung: str) -> str:
     return f" at {rung}" if rung else ""
 
 
-def _claim(c: s.Claim) -> str:
-    match c.statement:
+def _body(statement: s.Statementlike) -> str:
+    match statement:
         case s.Simulates(circuit, protocol, rung):
             body = f"{circuit} simulates {protocol}{_rung(rung)}"
         case s.Computes(subject, equation, each):
@@ -217,12 +240,22 @@ def _claim(c: s.Claim) -> str:
         case s.ForReals(condition, variables, assumption):
             tail = "" if assumption is None else f" where {expression(assumption)}"
             body = f"{expression(condition)} for all real {', '.join(variables)}{tail}"
-    return f"  claim {c.name}: {body}" + ("" if c.expect == "proved" else f" expect {c.expect}") + ";"
+        case s.Reads(head, circuit, layer, rows, _, lemma):
+            body = f"{head} in {circuit}[{expression(layer)}] reads {', '.join(map(expression, rows))}"
+            body += "" if lemma is None else f" by {expression(lemma)}"
+        case s.LemmaHolds(lemma, margin):
+            body = f"{expression(lemma)} holds" + ("" if margin is None else f" by {expression(margin)}")
+    return body
+
+
+def _claim(c: s.Claim) -> str:
+    name = f"cut {c.name}{_for_each(c.statement.each)}" if isinstance(c.statement, s.Reads) else f"claim {c.name}"
+    return f"  {name}: {_body(c.statement)}" + ("" if c.expect == "proved" else f" expect {c.expect}") + ";"
 
 
 def statement_text(statement: s.Statementlike) -> str:
     """A claim's statement on one line."""
-    return _claim(s.Claim("_", statement, "proved"))[len("  claim _: ") : -1]
+    return _body(statement) + (_for_each(statement.each) if isinstance(statement, s.Reads) else "")
 
 
 def _theorem(t: s.Theorem) -> str:
@@ -250,6 +283,8 @@ def item(i: s.Item) -> str:
             return _protocol(i)
         case s.CircuitDefinition():
             return _circuit(i)
+        case s.LemmaDefinition():
+            return _lemma(i)
         case s.Theorem():
             return _theorem(i)
 

@@ -358,10 +358,14 @@ class HeadDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class LayerDeclaration:
+    """Without a mask of its own a layer has the circuit's. `fields` name expressions over `self` and `row`."""
+
     name: str
     each: ForEach | None
     local: LocalDeclaration | None
     heads: tuple[HeadDeclaration, ...]
+    mask: Expr | None = None
+    fields: tuple[Let, ...] = ()
     span: Span = _span()
 
 
@@ -373,6 +377,7 @@ class CircuitDefinition:
     """Defs. 2.1 and 2.2. `settings` holds word, tokens, width, blank and those of `NUMBERS` that are given.
 
     The output is read off by the readouts of the output arrays, or by `finish`.
+    The mask, over `self` and `other`, says which rows a row may attend to. `fields` name expressions over `self` and `row`.
     """
 
     name: str
@@ -388,6 +393,40 @@ class CircuitDefinition:
     packets: tuple[PacketsDeclaration, ...]
     layers: tuple[LayerDeclaration, ...]
     finish: LocalDeclaration | None = None
+    mask: Expr | None = None
+    fields: tuple[Let, ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDeclaration:
+    """`field f in low..high` of a lemma: any whole number of the range (over `self`), independently in each row."""
+
+    name: str
+    low: Expr
+    high: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LemmaDefinition:
+    """One head, over all values that the rows low..high may hold: each row attends to exactly the rows that `reads` names.
+
+    Assumptions, query and key are over `self` and the row's own fields; in `reads`, `f[j]` is field f of row j.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    where: Expr | None
+    lets: tuple[Let, ...]
+    low: Expr
+    high: Expr
+    mask: Expr | None
+    fields: tuple[FieldDeclaration, ...]
+    assumptions: tuple[Expr, ...]
+    query: tuple[Case, ...]
+    key: tuple[Case, ...]
+    reads: tuple[Expr, ...]
     span: Span = _span()
 
 
@@ -480,7 +519,34 @@ class ForReals:
     span: Span = _span()
 
 
-Statementlike = Simulates | Computes | Fits | Delivers | Propagates | Selects | Holds | ForReals
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """A cut: `head in circuit[layer] reads rows by lemma(arguments, field = e, ...)`.
+
+    For every input each row `self` attends, in that head of that layer (1-based), to exactly the rows named. The values of the
+    lemma's fields are the call's options, over `self`, `row` (the stream before the layer) and the input arrays.
+    """
+
+    head: str
+    circuit: str
+    layer: Expr
+    rows: tuple[Expr, ...]
+    each: ForEach | None
+    lemma: Call | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LemmaHolds:
+    """`lemma(arguments) holds by margin`: for all values of the fields, and each row that is read is better than all others by
+    more than 0, and by the margin at least."""
+
+    lemma: Call
+    margin: Expr | None
+    span: Span = _span()
+
+
+Statementlike = Simulates | Computes | Fits | Delivers | Propagates | Selects | Holds | ForReals | Reads | LemmaHolds
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,8 +567,8 @@ class Theorem:
     span: Span = _span()
 
 
-Definition = FunctionDefinition | ProtocolDefinition | CircuitDefinition
-Item = Use | FunctionDefinition | ProtocolDefinition | CircuitDefinition | Theorem
+Definition = FunctionDefinition | ProtocolDefinition | CircuitDefinition | LemmaDefinition
+Item = Use | FunctionDefinition | ProtocolDefinition | CircuitDefinition | LemmaDefinition | Theorem
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
+    """The mask, over `self` and `other`, says which rows a row may attend to; None is all of them."""
+
     name: str
     local: Local | None
     heads: tuple[Head, ...]
+    mask: s.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

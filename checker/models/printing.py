@@ -81,6 +81,7 @@ def circuit_definition(c: Circuit) -> s.CircuitDefinition:
                 None,
                 None if x.local is None else _local(x.local),
                 tuple(s.HeadDeclaration(h.name, h.query, h.key, h.value) for h in x.heads),
+                x.mask,
             )
             for x in c.layers
         ),
