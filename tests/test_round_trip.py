@@ -24,7 +24,8 @@ FILES = sorted([*data_folder("spec").glob("*.lks"), *data_folder("proofs").glob(
 
 # ---- strategies: any tree that a text can say; numbers are naturals, a minus is an operator ------
 
-names = st.sampled_from(["a", "b1", "x_", "Q", "self", "row", "fold", "forall", "_t", "masks", "reads_", "by_", "sum", "count", "bits", "tokens_"])
+names = st.sampled_from(["a", "b1", "x_", "Q", "self", "row", "fold", "forall", "_t", "masks", "reads_", "by_", "sum",
+                         "count", "bits", "tokens_"])
 tags = st.sampled_from(["m", "fwd", "pair"])
 naturals = st.one_of(st.integers(0, 12), st.integers(0, 10**60)).map(s.Number)
 
