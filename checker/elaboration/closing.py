@@ -326,7 +326,7 @@ def _packets(close: _Closer, d: s.PacketsDeclaration, messages: tuple[MessageTyp
 
 def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> c.Circuit:
     """The circuit at these parameters; `SpecError` if there is none."""
-    if any(x.mask is not None or x.fields for x in (d, *d.layers)):
+    if d.mask is not None or d.fields or any(x.mask is not None or x.fields for x in d.layers):
         raise spec_error("MASK", f"expected no mask and no fields in {d.name}, found some: they have no meaning yet", d.span)
     with deep():
         close = _Closer("circuit", d, arguments, functions)
