@@ -23,9 +23,9 @@ from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.models.protocol import words_of
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
+from checker.semantics.cyclotomic import Cyclotomic, Rational
 from checker.semantics.expressions import Fault, Scope, Vec, evaluate
 from checker.semantics.machines import Sent
-from checker.semantics.terms import Number
 from checker.semantics.values import Unsupported
 
 MANTISSA = {"float64": 53, "float32": 24}  # bits, the hidden one included
@@ -269,13 +269,18 @@ class _Bounds:
         k, dk = integers([*fixed.values(), *map(dict, varied)], width)
         return self._separate(q, k, dq * dk, list(fixed), len(varied) > 0)
 
-    def _static(self, cases: tuple[s.Case, ...], i: int, sent: tuple[Sent, ...] = ()) -> dict[int, Number]:
+    def _static(self, cases: tuple[s.Case, ...], i: int, sent: tuple[Sent, ...] = ()) -> dict[int, Rational]:
         form = self._form(cases, i, sent)
         if not form.constant:
             raise _Undecided("queries and keys that depend on the row")
-        return dict(form.constants)
+        found: dict[int, Rational] = {}
+        for place, x in form.constants:
+            if isinstance(x, Cyclotomic):
+                raise _Undecided("queries and keys with irrational numbers")
+            found[place] = x
+        return found
 
-    def _varied(self, head: Head, local: range) -> Iterator[tuple[tuple[int, Number], ...]]:
+    def _varied(self, head: Head, local: range) -> Iterator[tuple[tuple[int, Rational], ...]]:
         """The keys of rows that may send, for every set of destinations."""
         names = forms.names_in(head.key)
         blocks = [p for p in self.c.packets if p.name in names]
@@ -350,7 +355,7 @@ class _Bounds:
         return float(np.exp(-below[:fixed]).sum()) + others
 
 
-def integers(vectors: list[dict[int, Number]], width: int) -> tuple[Integers, int]:
+def integers(vectors: list[dict[int, Rational]], width: int) -> tuple[Integers, int]:
     """Vectors over one common denominator, as machine integers where all dot products with others fit, else as Python's."""
     denominator = lcm(*(x.denominator for v in vectors for x in v.values()))
     largest = max((abs(int(x * denominator)) for v in vectors for x in v.values()), default=0)

@@ -22,8 +22,8 @@ from checker.models.protocol import Array, words_of
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
+from checker.semantics.cyclotomic import Number
 from checker.semantics.expressions import Fault, Message, Scope, Vec, evaluate
-from checker.semantics.terms import Number
 from checker.semantics.values import Unsupported
 
 DTYPES = ("float64", "float32")

@@ -9,8 +9,9 @@ from checker.language import syntax as s
 from checker.models.circuit import Circuit
 from checker.semantics import circuits as sem
 from checker.semantics import terms as t
+from checker.semantics.cyclotomic import Number
 from checker.semantics.expressions import Condition, Scope, Vec, evaluate, number
-from checker.semantics.terms import Number, Term, Value
+from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 EFFECTS = ("packed", "destinations")

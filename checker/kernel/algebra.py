@@ -18,7 +18,7 @@ from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation
 from checker.kernel.solver import RESOURCES
 from checker.language import syntax as s
-from checker.semantics import values as v
+from checker.semantics.cyclotomic import Cyclotomic, Number
 from checker.semantics.expressions import Condition, Fault, Scope, evaluate, truth
 from checker.semantics.terms import Term, Value, real
 from checker.semantics.values import Unsupported
@@ -134,7 +134,7 @@ def _refutation(j: ForReals, question: _Question, constraints: list[Any], found:
                 f"z3 finds that the statement fails for some irrational {name} near {float(near)}, nothing rational was found"
             )
         constraints = [*constraints, x == _real(question.z3, value)]
-        fixed[name] = v.whole(value)
+        fixed[name] = value.numerator if value.denominator == 1 else value
     wrong = wrong_at(j, fixed)
     return NotProved("z3 finds that the statement fails, replay does not confirm it") if wrong is None else FailsAt(fixed, wrong)
 
@@ -206,6 +206,8 @@ class _Question:
         raise NotProved(f"no real algebra: {e.op}")
 
     def number(self, value: Value) -> Quotient:
+        if isinstance(value, Cyclotomic):
+            raise NotProved("no real algebra: an irrational constant")
         if not isinstance(value, Term):
             return _real(self.z3, value), {}
         if value not in self.numbers:
@@ -235,15 +237,15 @@ class _Question:
                 return found
         raise NotProved(f"no real algebra: {e.op}")
 
-    def _sum(self, constant: int | Fraction, parts: list[Quotient], scales: list[int | Fraction]) -> Quotient:
+    def _sum(self, constant: Number, parts: list[Quotient], scales: list[Number]) -> Quotient:
         common: Factors = {}
         for _, below in parts:
             for key, (factor, k) in below.items():
                 common[key] = (factor, max(k, common[key][1] if key in common else 0))
-        total = _real(self.z3, constant) * _product(common)
+        total = self.number(constant)[0] * _product(common)
         for scale, (above, below) in zip(scales, parts, strict=True):
             missing = {key: (f, k - (below[key][1] if key in below else 0)) for key, (f, k) in common.items()}
-            total = total + _real(self.z3, scale) * above * _product(missing)
+            total = total + self.number(scale)[0] * above * _product(missing)
         return total, common
 
     def _choice(self, condition: Any, a: Quotient, b: Quotient) -> Quotient:

@@ -8,6 +8,7 @@ from typing import Any
 
 from checker.kernel.proofs import NotProved
 from checker.semantics import values as v
+from checker.semantics.cyclotomic import Cyclotomic, Rational, outward
 from checker.semantics.terms import ArraySymbol, Term, Value
 
 RESOURCES = 20_000_000  # z3's own deterministic measure of work, for one question
@@ -104,6 +105,8 @@ class _Translate:
     def number(self, value: Any) -> Any:
         if isinstance(value, bool):
             return self.z3.BoolVal(value)
+        if isinstance(value, Cyclotomic):
+            return self.real(f"{value}", *outward(value))
         return self.z3.RealVal(value) if isinstance(value, Fraction) else self.z3.IntVal(value)
 
     def argument(self, a: Any) -> Any:
@@ -116,6 +119,8 @@ class _Translate:
             x = self.variables.setdefault(name, z3.Int(name))
             self.within(x, low, high)
             return x
+        if node.op == "cos":
+            return self.real(f"cos #{node.key}", -1, 1)
         if node.op == "coordinate":
             return z3.Real(f"X[{node.args[0]},{node.args[1]}]")
         if node.op == "read":
@@ -147,6 +152,12 @@ class _Translate:
             "not": lambda: z3.Not(args[0]),
             "and": lambda: z3.And(*args),
         }[node.op]()
+
+    def real(self, name: str, low: Rational, high: Rational) -> Any:
+        """A real number of which no more is said than these bounds."""
+        x = self.z3.Real(name)
+        self.side += [x >= self.number(low), x <= self.number(high)]
+        return x
 
     def read(self, array: ArraySymbol, index: Any, z3: Any) -> Any:
         known = array.name in self.arrays

@@ -14,6 +14,7 @@ from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE, Span
 from checker.semantics import terms as t
 from checker.semantics import values as v
+from checker.semantics.cyclotomic import Cyclotomic
 from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
 
@@ -173,7 +174,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             if not isinstance(c, Term):
                 return evaluate(then if c else otherwise, scope)
             a, b = evaluate(then, scope.under(c)), evaluate(otherwise, scope.under(v.negate(c)))
-            if not all(isinstance(x, (int, Fraction, Term)) for x in (a, b)) or v.is_boolean(a) != v.is_boolean(b):
+            if not all(isinstance(x, (int, Fraction, Cyclotomic, Term)) for x in (a, b)) or v.is_boolean(a) != v.is_boolean(b):
                 raise Unsupported("a choice by data between things that are not numbers")
             return v.choose(c, a, b)
         case s.Member(element, low, high):
@@ -201,7 +202,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
 
 def number(x: Meaning, span: Span) -> Value:
     """A number, known or unknown, and nothing else."""
-    if isinstance(x, (int, Fraction, Term)) and not v.is_boolean(x):
+    if isinstance(x, (int, Fraction, Cyclotomic, Term)) and not v.is_boolean(x):
         return x
     raise Fault("expected a number, found something else", span)
 

@@ -9,6 +9,7 @@ from checker.language import syntax as s
 from checker.models.protocol import Array, MessageType
 from checker.semantics import terms as t
 from checker.semantics import values as v
+from checker.semantics.cyclotomic import Cyclotomic
 from checker.semantics.expressions import Fault, Scope, View, evaluate, items, number, truth
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
@@ -84,9 +85,9 @@ class _Run:
 def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, scope: Scope) -> None:
     """A whole number in low..high."""
     if (
-        not isinstance(value, (int, Fraction, Term))
+        not isinstance(value, (int, Fraction, Cyclotomic, Term))
         or v.is_boolean(value)
-        or (isinstance(value, Fraction) and value.denominator != 1)
+        or (not isinstance(value, Term) and not t.is_whole(value))
     ):
         raise Fault(f"{what} is {value}: expected a whole number in {low}..{high}", st.span)
     if not t.is_whole(value):

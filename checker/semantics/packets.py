@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
+from typing import Any
 
 from checker.models.circuit import Circuit, Packets, Selector
+from checker.semantics.cyclotomic import Number
 from checker.semantics.expressions import Message, Vec
 from checker.semantics.machines import Sent
 from checker.semantics.terms import Value
@@ -90,10 +92,8 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
     """MachineIn, read off a row of known numbers: clean packets for this machine (Lemma 3.2, decoding)."""
     width, longest = circuit.packet_width(packets), circuit.longest(packets)
     last = packets.at + columns(packets.selector) * width
-    validity = {
-        k: Fraction(x)  # type: ignore[arg-type]
-        for k, x in row.entries.items()
-        if packets.at <= k < last and (k - packets.at) % width == width - 1
+    validity: dict[int, Any] = {
+        k: x for k, x in row.entries.items() if packets.at <= k < last and (k - packets.at) % width == width - 1
     }
     heard = [x for x in validity.values() if x > packets.heard]
     if not heard:
@@ -104,7 +104,7 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
         if nearest(c * x) != 1:
             continue
         base = k - width + 1
-        fields = [nearest(c * Fraction(row.entries.get(base + f, 0))) for f in range(width)]  # type: ignore[arg-type]
+        fields = [nearest(c * row.entries.get(base + f, 0)) for f in range(width)]  # type: ignore[operator]
         number, source, destination, count = fields[longest : longest + 4]
         if destination != machine or not 1 <= number <= len(packets.tags):
             continue
@@ -115,12 +115,12 @@ def unpack(circuit: Circuit, packets: Packets, machine: int, row: Vec) -> tuple[
     return tuple(found[key] for key in sorted(found))
 
 
-def senders(weight: Fraction, most: int) -> int:
+def senders(weight: Number, most: int) -> int:
     """The number 1..most whose reciprocal is nearest to the weight of a lone packet; of two equally near the smaller."""
     return min(range(1, most + 1), key=lambda c: (abs(weight - Fraction(1, c)), c))
 
 
-def nearest(x: Fraction) -> int:
+def nearest(x: Number) -> int:
     """Halves go up."""
     return floor(x + Fraction(1, 2))
 

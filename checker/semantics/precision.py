@@ -23,8 +23,9 @@ from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
+from checker.semantics.cyclotomic import Cyclotomic, Number, outward
 from checker.semantics.expressions import Vec
-from checker.semantics.terms import Number, Term, Value
+from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 ZERO = Fraction(0)
@@ -118,7 +119,7 @@ def _spread(bare: Circuit, head: Head, scale: int) -> Fraction:
     """`lost / ties` is the weight of the others beside a largest score of weight 1, in units of 2^-FINE, rounded up."""
     worst = 0
     for ties, others in _patterns(bare, head).values():
-        lost = sum(n * _units(Fraction(scale * gap)) for gap, n in others)
+        lost = sum(n * _units(max(ZERO, Fraction(outward(scale * gap)[0]))) for gap, n in others)
         worst = max(worst, -(-lost // ties))
     return up(share(Fraction(worst, (1 << FINE))))
 
@@ -274,14 +275,14 @@ def bound(x: Value) -> Bound:
     """An interval for the value; unknown coordinates of the stream count by their coefficients."""
     constant, parts = t.split(x)
     slope = ZERO
-    low = high = Fraction(constant)
+    low, high = map(Fraction, outward(constant))
     for term, k in parts.items():
         if term.op == "coordinate":
-            slope += abs(Fraction(k))
+            slope += size_of(k)
         elif term.low is None or term.high is None:
             raise Unsupported("a value without a bound")
         else:
-            ends = (Fraction(k * term.low), Fraction(k * term.high))
+            ends = [Fraction(factor * end) for factor in outward(k) for end in (term.low, term.high)]
             low, high = low + min(ends), high + max(ends)
     return Bound(slope, low, high)
 
@@ -405,9 +406,13 @@ def error(c: Circuit, number: int) -> Fraction:
 
 def grain(*numbers: Number) -> int:
     """The least g such that all are multiples of 2^-g; more than any circuit has if there is none."""
-    most = max((Fraction(x).denominator for x in numbers), default=1)
-    odd = any(Fraction(x).denominator.bit_count() != 1 for x in numbers)
-    return ENDLESS if odd else most.bit_length() - 1
+    below = [0 if isinstance(x, Cyclotomic) else x.denominator for x in numbers]
+    return ENDLESS if any(d.bit_count() != 1 for d in below) else max(below, default=1).bit_length() - 1
+
+
+def size_of(x: Number) -> Fraction:
+    """At least the absolute value; just that of a rational number."""
+    return max(abs(Fraction(end)) for end in outward(x))
 
 
 def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fraction, int], ...]:
@@ -423,7 +428,7 @@ def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fract
                 if isinstance(x, Term):
                     raise Unsupported(f"a {name} that depends on data")
                 entries.append(factor * x)
-        found.append((name, max((abs(Fraction(x)) for x in entries), default=ZERO), grain(*entries)))
+        found.append((name, max(map(size_of, entries), default=ZERO), grain(*entries)))
     values = values_of(c, head, size)
     found.append(("value", values.coefficient * size + max(-values.low, values.high), values.grain))
     return tuple(found)

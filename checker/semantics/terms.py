@@ -12,8 +12,9 @@ from fractions import Fraction
 from typing import Any, Union
 from weakref import WeakValueDictionary
 
-Number = int | Fraction
-Value = Union[int, Fraction, bool, "Term"]
+from checker.semantics.cyclotomic import Cyclotomic, Number, Rational, outward
+
+Value = Union[int, Fraction, Cyclotomic, bool, "Term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Term:
     __slots__ = ("op", "args", "low", "high", "key", "whole", "__weakref__")
     op: str
     args: tuple[Any, ...]
-    low: Number | None
-    high: Number | None
+    low: Rational | None
+    high: Rational | None
     key: int
     whole: bool  # certainly an integer
 
@@ -56,7 +57,7 @@ class _Store:
         self.table: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
         self.count = 0
 
-    def make(self, op: str, args: tuple[Any, ...], low: Number | None = None, high: Number | None = None) -> Term:
+    def make(self, op: str, args: tuple[Any, ...], low: Rational | None = None, high: Rational | None = None) -> Term:
         signature = (op, *(("t", a.key) if isinstance(a, Term) else ("v", type(a).__name__, a) for a in args))
         found = self.table.get(signature)
         if found is not None:
@@ -76,7 +77,7 @@ def is_whole(value: Value) -> bool:
     """Certainly an integer (a truth value is none)."""
     if isinstance(value, Term):
         return value.whole
-    return not isinstance(value, bool) and value == int(value)
+    return not isinstance(value, bool | Cyclotomic) and value == int(value)
 
 
 _STORE = _Store()
@@ -138,9 +139,9 @@ def table(entries: tuple[int, ...], index: Value) -> Value:
     return _STORE.make("table", (entries, index), min(entries), max(entries))
 
 
-def bounds(value: Value) -> tuple[Number | None, Number | None]:
-    """An interval that holds the value; None is unbounded."""
-    return (value.low, value.high) if isinstance(value, Term) else (value, value)
+def bounds(value: Value) -> tuple[Rational | None, Rational | None]:
+    """An interval with rational ends that holds the value; None is unbounded."""
+    return (value.low, value.high) if isinstance(value, Term) else outward(value)
 
 
 # ---- linear combinations: op "lin", args (constant, (term, coefficient), ...) sorted by key -------
@@ -162,12 +163,14 @@ def combine(constant: Number, parts: Iterable[tuple[Term, Number]]) -> Value:
         return _whole(constant)
     if constant == 0 and len(kept) == 1 and kept[0][1] == 1:
         return kept[0][0]
-    low: Number | None = constant
-    high: Number | None = constant
+    low: Rational | None
+    high: Rational | None
+    low, high = outward(constant)
     for term, c in kept:
         small, large = (term.low, term.high) if c > 0 else (term.high, term.low)
-        low = None if low is None or small is None else low + c * small
-        high = None if high is None or large is None else high + c * large
+        least, most = outward(c)
+        low = None if low is None or small is None else low + min(least * small, most * small)
+        high = None if high is None or large is None else high + max(least * large, most * large)
     flat: tuple[Any, ...] = (_whole(constant), *(x for p in kept for x in p))
     return _STORE.make("lin", flat, low, high)
 
@@ -176,7 +179,7 @@ def _whole(n: Number) -> Number:
     return n.numerator if isinstance(n, Fraction) and n.denominator == 1 else n
 
 
-def bounded(op: str, args: tuple[Any, ...], low: Number | None, high: Number | None) -> Term:
+def bounded(op: str, args: tuple[Any, ...], low: Rational | None, high: Rational | None) -> Term:
     return _STORE.make(op, args, low, high)
 
 
@@ -199,6 +202,10 @@ def show(value: Value, depth: int = 6) -> str:
             f"{'' if c == 1 else f'{c}·'}{show(t, depth - 1)}" for t, c in zip(value.args[1::2], value.args[2::2], strict=True)
         ]
         return "(" + " + ".join(parts + ([str(value.args[0])] if value.args[0] else [])) + ")"
+    if value.op == "cos":
+        turns, g = value.args
+        exact = f"cos(2π·{show(turns, depth - 1)})"
+        return exact if g is None else f"{exact} to {g} digits"
     return f"{value.op}({', '.join(show(a, depth - 1) if isinstance(a, Term) else str(a) for a in value.args)})"
 
 

@@ -8,8 +8,12 @@ from math import floor as _floor
 from math import lcm
 from typing import Any
 
+from checker.semantics import cyclotomic
 from checker.semantics import terms as t
-from checker.semantics.terms import Number, Term, Value
+from checker.semantics.cyclotomic import Cyclotomic, Number
+from checker.semantics.terms import Term, Value
+
+MAX_COSINES = 10_000  # in one number
 
 
 def symbolic(*values: Value) -> bool:
@@ -32,6 +36,8 @@ def add(a: Value, b: Value) -> Value:
 
 def scale(k: Number, a: Value) -> Value:
     if not isinstance(a, Term):
+        if isinstance(k, Cyclotomic) and isinstance(a, Cyclotomic) and len(k.parts) * len(a.parts) > MAX_COSINES:
+            raise Unsupported("a number made of very many cosines")
         return whole(k * a)
     c, xs = t.split(a)
     return t.combine(k * c, [(term, k * x) for term, x in xs.items()])
@@ -58,6 +64,8 @@ def divide(a: Value, b: Value) -> Value:
         if not t.of_reals(b):
             raise Unsupported("division by an unknown number")
         return t.bounded("over", (a, b), None, None)
+    if isinstance(b, Cyclotomic):
+        raise Unsupported("division by an irrational number")
     return scale(Fraction(1) / b, a)
 
 
@@ -65,6 +73,8 @@ def quotient(a: Value, b: Value) -> Value:
     """a div b, rounded down; b a known positive number, and whole where a is unknown, and then a is whole too."""
     if isinstance(b, Term):
         raise Unsupported("div by an unknown number")
+    if isinstance(b, Cyclotomic):
+        raise Unsupported("div by an irrational number")
     if not isinstance(a, Term):
         return a // b
     if not (a.whole and t.is_whole(b)):
@@ -82,6 +92,8 @@ def modulo(a: Value, b: Value) -> Value:
     """
     if isinstance(b, Term):
         raise Unsupported("mod by an unknown number")
+    if isinstance(b, Cyclotomic):
+        raise Unsupported("mod by an irrational number")
     if not isinstance(a, Term):
         return whole(a % b)
     if not (a.whole and t.is_whole(b)):
@@ -109,7 +121,7 @@ def modulo(a: Value, b: Value) -> Value:
 def power(a: Value, b: Value) -> Value:
     if isinstance(b, Term):
         raise Unsupported("an unknown exponent")
-    if not isinstance(a, Term):
+    if not isinstance(a, Term | Cyclotomic):
         return whole(Fraction(a) ** int(b))
     result: Value = 1
     for _ in range(int(b)):
@@ -134,7 +146,10 @@ def floor(a: Value) -> Value:
         raise Unsupported("rounding of a number that may be a fraction in an unknown way")
     if not isinstance(rest, Term):
         return add(certain, _floor(rest))
-    common = lcm(*(Fraction(k).denominator for k in (constant, *parts.values())))
+    factors = [k for k in (constant, *parts.values()) if not isinstance(k, Cyclotomic)]
+    if len(factors) <= len(parts):
+        raise Unsupported("rounding of an unknown number with an irrational factor")
+    common = lcm(*(k.denominator for k in factors))
     return add(certain, quotient(scale(common, rest), common))
 
 
@@ -144,6 +159,15 @@ def ceil(a: Value) -> Value:
 
 def nearest(a: Value) -> Value:
     return floor(add(a, Fraction(1, 2)))
+
+
+def cosine(turns: Value, g: int | None = None) -> Value:
+    """cos(2 pi turns); with g the multiple of 2^-g nearest to it, halves up."""
+    if isinstance(turns, Cyclotomic):
+        raise Unsupported("the cosine of an irrational turn")
+    if not isinstance(turns, Term):
+        return cyclotomic.cosine(turns % 1, g)
+    return t.bounded("cos", (turns, g), -1, 1)
 
 
 # ---- booleans -------------------------------------------------------------------------------
@@ -268,6 +292,7 @@ _REBUILD: dict[str, Callable[..., Value]] = {
     "mod": modulo,
     "not": negate,
     "ite": choose,
+    "cos": cosine,
     "eq0": lambda a: equal(a, 0),
     "le0": lambda a: at_most(a, 0),
 }
