@@ -24,6 +24,7 @@ from checker.compilers.protocol_to_circuit import transformer
 from checker.kernel.enumeration import every_input
 from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
+from checker.language.parser import parse_expression
 from checker.models.circuit import Circuit, Selector
 from checker.models.protocol import Protocol
 from checker.semantics import circuits as exact
@@ -68,8 +69,27 @@ circuit general {
 }"""
 
 
+LOOKS_UP = """
+circuit looks_up {
+  word 4; tokens 4; start; width 3; scale 60;
+  input x[4] in 0..3;
+  output y[4] in 0..9 = round(row[2] + row[3]);
+  layer fetch { head back { query zeros(1); key zeros(1); value (0, row[1]); } }
+  layer average { head both { query (1); key (1); value (0, 0, 2 * row[1]); } }
+}"""
+
+
+def looks_up() -> Circuit:
+    """y[i] = x[i - 1] (0 for i = 1), found by an angle, plus twice the average of the words at i and i - 2."""
+    c = circuit(LOOKS_UP)
+    asks, says = (s.Case(parse_expression(x), None) for x in ("angle(self - 1, 7)", "angle(self, 7, 9)"))
+    back = replace(c.layers[0].heads[0], query=(asks,), key=(says,))
+    causal, even = (parse_expression(x) for x in ("other <= self", "other in self - 2..self and other mod 2 == self mod 2"))
+    return replace(c, layers=(replace(c.layers[0], heads=(back,), mask=causal), replace(c.layers[1], mask=even)))
+
+
 def circuits() -> dict[str, tuple[Protocol | None, Circuit]]:
-    found: dict[str, tuple[Protocol | None, Circuit]] = {"general": (None, circuit(GENERAL))}
+    found: dict[str, tuple[Protocol | None, Circuit]] = {"general": (None, circuit(GENERAL)), "looks_up": (None, looks_up())}
     for name, p in {
         "tree_sum": library("tree_sum", 4, 2, 2),
         "pointer_doubling": library("pointer_doubling", 4, 1),
@@ -106,7 +126,8 @@ def with_numpy(made: dict[str, Any], words: list[int]) -> list[int]:
 
     x = np.zeros((len(rows), width))
     x[1 - rows.start : 1 - rows.start + len(words), 0] = words
-    for first, last, local, heads in made["LAYERS"]:
+    for first, last, local, mask, heads in made["LAYERS"]:
+        hidden = np.array([[mask is not None and not mask(i, j) for j in rows] for i in rows])
         done: dict[int, Any] = {i: ((), {name: {} for name, *_ in made["OUTPUTS"]}) for i in rows}
         for i in range(first, last + 1):
             done[i] = local(i, x[i - rows.start].tolist(), {})
@@ -117,7 +138,7 @@ def with_numpy(made: dict[str, Any], words: list[int]) -> list[int]:
                 more = {"fixed": 0, "row": 1}.get(kind, 3)
                 parts.append(np.array([dense(part(i, *(x[i - rows.start].tolist(), *done[i])[:more])) for i in rows]))
             q, k, v = parts
-            result = result + softmax(made["SCALE"] * q @ k.T) @ v
+            result = result + softmax(np.where(hidden, -np.inf, made["SCALE"] * q @ k.T)) @ v
         x = result
     found, w = [], 0
     for _, size, low, high, readout in made["OUTPUTS"]:
@@ -132,7 +153,8 @@ def test_generated_functions_compute_the_same(name: str) -> None:
     made: dict[str, Any] = {"__name__": "made"}
     exec(compile(functions_text(CIRCUITS[name][1]), name, "exec"), made)
     kinds = {kind for *_, heads in made["LAYERS"] for head in heads for kind, _ in head}
-    assert kinds == ({"fixed", "row", "each row"} if name == "general" else {"fixed", "row", "each"})
+    special = {"general": {"fixed", "row", "each row"}, "looks_up": {"fixed", "row"}}
+    assert kinds == special.get(name, {"fixed", "row", "each"})
     for words, wanted in cases(name):
         assert with_numpy(made, words) == wanted, words
 

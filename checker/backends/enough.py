@@ -98,6 +98,8 @@ class _Bounds:
         error = share = u * size if size >= 2.0**self.bits else 0.0  # of a coordinate, and of a weight that counts packets
         why, slack, weight, positive = "", 0.0, 0.0, True  # ranges begin at 0 or above
         for layer in c.layers:
+            if layer.mask is not None:
+                raise _Undecided(f"layer {layer.name} has a mask")
             used, reads = self._reads(layer, error, share, size)
             slack = max(slack, used)
             if used >= 1:

@@ -24,6 +24,7 @@ from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics.cyclotomic import Number
 from checker.semantics.expressions import Fault, Message, Scope, Vec, evaluate
+from checker.semantics.masks import visible
 from checker.semantics.values import Unsupported
 
 DTYPES = ("float64", "float32")
@@ -133,6 +134,8 @@ class _Layer:
 
     def __init__(self, whole: FloatCircuit, layer: Layer) -> None:
         self.whole, self.layer, self.c = whole, layer, whole.c
+        seen = visible(layer.mask, self.c.rows, self.c.functions)
+        self.hidden = None if layer.mask is None else np.array([[j not in seen[i] for j in self.c.rows] for i in self.c.rows])
         self.heads = [_Head(whole, self, head.query, head.key, head.value) for head in layer.heads]
         self.states: list[list[sem.RowState | Fault]] = [[sem.RowState(Vec({}, self.c.width))] for _ in self.c.rows]
         self.known: list[dict[object, int]] = [{} for _ in self.c.rows]
@@ -270,7 +273,7 @@ class _Head:
     def __init__(
         self, whole: FloatCircuit, layer: _Layer, query: tuple[s.Case, ...], key: tuple[s.Case, ...], value: tuple[s.Case, ...]
     ) -> None:
-        self.whole = whole
+        self.whole, self.hidden = whole, layer.hidden
         self.query, self.key, self.value = (_Part(whole, layer, cases) for cases in (query, key, value))
         self.weights: Floats | None = None
 
@@ -280,7 +283,8 @@ class _Head:
         if weights is None:
             q, k = (part.array(x, ids, faults) for part in (self.query, self.key))
             width = max(self._used(q), self._used(k), 1)
-            weights = softmax(self.whole.scale * np.matmul(q[..., :width], np.swapaxes(k[..., :width], -1, -2)))
+            scores = self.whole.scale * np.matmul(q[..., :width], np.swapaxes(k[..., :width], -1, -2))
+            weights = softmax(scores if self.hidden is None else np.where(self.hidden, self.whole.dtype.type(-np.inf), scores))
             if q.ndim == 2 and k.ndim == 2:
                 self.weights = weights
         out: Floats = np.matmul(weights, self.value.array(x, ids, faults))

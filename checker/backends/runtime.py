@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, cos, floor, pi
 from typing import Any, NamedTuple
 
 
@@ -186,6 +186,22 @@ def hadamard_dual(places: frozenset[int], order: Any) -> list[Any]:
 
 
 # ---- messages (Lemma 3.2) -----------------------------------------------------------------------------
+
+
+COSINES = {Fraction(k, 12): Fraction(x, 2) for k, x in ((0, 2), (2, 1), (3, 0), (4, -1), (6, -2))}  # the rational ones
+
+
+def cosine(a: Any, parts: Any, digits: Any = None) -> Any:
+    """cos(2 pi a / parts); with `digits` rounded to a multiple of 2^-digits, halves up."""
+    half = Fraction(1, 2)
+    turns = abs((Fraction(a) / natural(parts) + half) % 1 - half)
+    x = COSINES[turns] if turns in COSINES else cos(2 * pi * turns)
+    return x if digits is None else Fraction(floor(Fraction(x) * 2 ** natural(digits) + half), 2 ** natural(digits))
+
+
+def angle(a: Any, parts: Any, digits: Any = None) -> list[Any]:
+    """cosine and sine of 2 pi a / parts."""
+    return [cosine(a, parts, digits), cosine(Fraction(a) - Fraction(natural(parts), 4), parts, digits)]
 
 
 class Message(NamedTuple):

@@ -34,7 +34,10 @@ class Module(torch.nn.Module):
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         self.dtype = dtype
-        for _, _, _, heads in LAYERS:
+        for _, _, _, mask, heads in LAYERS:
+            if mask is not None:  # row i attends to the rows j with mask(i, j)
+                seen = torch.tensor([[mask(i, j) for j in ROWS] for i in ROWS])
+                self.register_buffer(mask.__name__, seen, persistent=False)
             for head in heads:
                 for kind, part in head:
                     if kind == "fixed" and not hasattr(self, part.__name__):
@@ -53,12 +56,14 @@ class Module(torch.nn.Module):
             start += size
         x = torch.zeros(len(words), len(ROWS), WIDTH, dtype=self.dtype)
         x[:, 1 - ROWS.start : 1 - ROWS.start + words.shape[1], 0] = words.to(self.dtype)
-        for first, last, local, heads in LAYERS:
+        for first, last, local, mask, heads in LAYERS:
+            seen = None if mask is None else getattr(self, mask.__name__)
             done = self.locals(x, first, last, local)
             result = x
             for head in heads:
                 q, k, v = (self.part(kind, part, x, done) for kind, part in head)
-                result = result + torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=float(SCALE))
+                attention = torch.nn.functional.scaled_dot_product_attention
+                result = result + attention(q, k, v, attn_mask=seen, scale=float(SCALE))
             x = result
         return self.outputs(x)
 

@@ -25,7 +25,7 @@ OPERATORS = ("+", "-", "*", "==", "!=", "<", "<=", ">", ">=", "and", "or")
 HELPERS = {"/": "divide", "div": "quotient", "mod": "modulo", "^": "power"}
 ON_TENSORS = {"+": "add", "-": "subtract", "*": "times", "/": "divide"}
 FUNCTIONS = {"ceil": "upper", "floor": "lower", "round": "nearest", "bits": "bits", "permutation": "permutation"}
-VECTORS = ("zeros", "unit", "moment", "moment_dual", "hadamard", "hadamard_dual")
+VECTORS = ("zeros", "unit", "moment", "moment_dual", "hadamard", "hadamard_dual", "angle", "cosine")
 Names = dict[str, str]
 
 
@@ -157,7 +157,11 @@ class _Writer:
         for h, head in enumerate(layer.heads, 1):
             parts = [self._part(f"{what}_{n}_{h}", getattr(head, what), layer) for what in ("query", "key", "value")]
             heads.append("(" + ", ".join(f'("{kind}", {name})' for kind, name in parts) + ")")
-        return f"({low}, {high}, {local}, ({''.join(x + ', ' for x in heads)}))"
+        mask = "None"
+        if layer.mask is not None:
+            mask = f"mask_{n}"
+            self._define(mask, ["i", "j"], self._e(layer.mask, {"self": "i", "other": "j"}))
+        return f"({low}, {high}, {local}, {mask}, ({''.join(x + ', ' for x in heads)}))"
 
     def _part(self, name: str, cases: tuple[s.Case, ...], layer: Layer) -> tuple[str, str]:
         """Its kind and its name."""

@@ -21,6 +21,7 @@ from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
 from checker.semantics.machines import Effect, run_local
+from checker.semantics.masks import unmasked
 from checker.semantics.precision import block_of, error, numbers_of, opaque, packets_of, reaches, readers, shown
 from checker.semantics.terms import Term
 from checker.semantics.values import Unsupported
@@ -44,6 +45,7 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
 
 def _layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     c, p, k = j.circuit, j.protocol, j.layer
+    unmasked(c)  # what follows reasons about heads that attend to all rows
     rounds, fused = len(p.rounds), c.finish is not None
     if len(c.layers) != rounds + (1 if fused else 2):
         raise NotProved(f"expected {rounds + (1 if fused else 2)} layers for {rounds + 1} local functions, found {len(c.layers)}")
@@ -213,7 +215,7 @@ def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) 
             raise NotProved(f"the scores of head {h.name} depend on data")
         if mentions(h, "packed", "destinations"):
             raise NotProved(f"head {h.name} depends on messages, and no routing lemma covers it")
-        out = sem.attend(c.at("exact"), h, states)
+        out = sem.attend(c.at("exact"), h, states, None)
         total = {i: row.plus(out[i]) for i, row in total.items()}
     return total
 

@@ -23,6 +23,7 @@ from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec, evaluate, truth
 from checker.semantics.machines import Sent
+from checker.semantics.masks import unmasked
 from checker.semantics.precision import Margins, grain, readers
 from checker.semantics.values import Unsupported
 
@@ -126,6 +127,7 @@ class _Head:
     """The queries of the machines, the keys of the rows that are none, and the form of the machines' keys."""
 
     def __init__(self, c: Circuit, least: Fraction) -> None:
+        unmasked(c)
         head, p = c.layers[0].heads[0], c.packets[0]
         outputs = tuple(a.name for a in c.outputs)
         if mentions(head.query, "row", "packed", "destinations", *outputs) or mentions(head.key, "row", "packed", *outputs):

@@ -58,6 +58,8 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved, *lemma: Proved)
     c they round to the message as it was written. Those for somebody else are dropped."""
     c, p = j.circuit, j.circuit.packets[0]
     scores = propagation.judgement
+    if any(x.mask is not None for x in c.layers):
+        raise NotProved(f"{p.name} is delivered by a head with a mask, and the lemma speaks of heads that attend to all rows")
     if selector.judgement != selector_of(j) or not isinstance(scores, Propagates) or scores.circuit != c:
         raise NotProved("the rule needs the selector and the propagation of this very head")
     if tuple(x.judgement for x in lemma) != lemma_for(c):

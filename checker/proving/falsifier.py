@@ -336,7 +336,7 @@ def deliver(j: Delivers, routing: Routing) -> tuple[Boxes, Boxes]:
     states = {i: cs.RowState(Vec({}, c.width)) for i in c.rows}
     for i, d, tag, words in messages(j, routing):
         states[i] = cs.RowState(states[i].row, (), (*states[i].sent, Sent(tag, words, d, True)))
-    out = cs.attend(c, c.layers[0].heads[0], states)
+    out = cs.attend(c, c.layers[0].heads[0], states, c.layers[0].mask)
     read = {w: pk.unpack(c, p, i, out[w]) for w, i in readers(c).items()}
     got = {w: sorted(f"{m.tag}{m.words} from {m.source}" for m in box) for w, box in read.items()}
     return expected(j, routing), got

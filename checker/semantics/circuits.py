@@ -17,6 +17,7 @@ from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic
 from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate, join, number, truth
 from checker.semantics.machines import Effect, Sent, local_view, run_local
+from checker.semantics.masks import visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -279,15 +280,16 @@ def winners(query: Vec, keys: dict[int, Vec]) -> list[int]:
     return [j for j, x in scores.items() if x == top]
 
 
-def attend(c: Circuit, head: Head, states: dict[int, RowState]) -> Rows:
-    """The output of one head on every row: the average of the values it attends to."""
+def attend(c: Circuit, head: Head, states: dict[int, RowState], mask: s.Expr | None) -> Rows:
+    """The output of one head on every row: the average of the values it attends to, among the rows that the mask lets it see."""
     scopes = {i: row_scope(c, i, state) for i, state in states.items()}
     keys = {j: select(head.key, scope, c.width) for j, scope in scopes.items()}
     values = {j: select(head.value, scope, c.width) for j, scope in scopes.items()}
     out: Rows = {}
     averages: dict[tuple[int, ...], Vec] = {}
+    seen = visible(mask, c.rows, c.functions)
     for i, scope in scopes.items():
-        chosen = tuple(winners(select(head.query, scope, c.width), keys))
+        chosen = tuple(winners(select(head.query, scope, c.width), {j: keys[j] for j in seen[i]}))
         if chosen not in averages:
             total = Vec({}, c.width)
             for j in chosen:
@@ -302,7 +304,7 @@ def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
     states = locals_of(c, layer, rows)
     result = rows
     for head in layer.heads:
-        out = attend(c, head, states)
+        out = attend(c, head, states, layer.mask)
         result = {i: row.plus(out[i]) for i, row in result.items()}
     return result
 

@@ -25,6 +25,7 @@ from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics.cyclotomic import Cyclotomic, Number, outward
 from checker.semantics.expressions import Vec
+from checker.semantics.masks import unmasked
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -103,7 +104,7 @@ def _exact(c: Circuit) -> Circuit:
 
 @lru_cache(maxsize=500)
 def _bare(c: Circuit) -> Circuit:
-    """What scores that do not depend on data are computed from."""
+    """What scores that do not depend on data, of heads that attend to all rows, are computed from."""
     nothing: tuple[()] = ()
     bare = replace(c, name="", inputs=nothing, outputs=nothing, readouts=nothing, requires=nothing, messages=nothing)
     return replace(bare, packets=nothing, layers=nothing).at("exact")
@@ -111,6 +112,7 @@ def _bare(c: Circuit) -> Circuit:
 
 def fixed_spread(c: Circuit, head: Head) -> Fraction:
     """The spread of a head whose scores do not depend on data, over all rows. 0 for hardmax."""
+    unmasked(c)
     return ZERO if c.scale is None else _spread(_bare(c), head, c.scale)
 
 
@@ -320,6 +322,7 @@ def _fixed(layer: Layer) -> tuple[Head, ...]:
 
 def clears(c: Circuit, layer: Layer) -> bool:
     """Does hardmax of the heads without packets leave nothing of X in any row?"""
+    unmasked(c)
     return all(kept == 0 for kept, _ in _totals(_exact(c), _fixed(layer)))
 
 
@@ -348,7 +351,7 @@ def _totals(c: Circuit, heads: tuple[Head, ...]) -> frozenset[tuple[Fraction, Bo
     states = {i: _with_outputs(c, i) for i in c.rows}
     rows = {i: state.row for i, state in states.items()}
     for h in heads:
-        out = sem.attend(c, h, states)
+        out = sem.attend(c, h, states, None)
         rows = {i: row.plus(out[i]) for i, row in rows.items()}
     found: set[tuple[Fraction, Bound]] = set()
     for row in rows.values():
@@ -360,6 +363,7 @@ def _totals(c: Circuit, heads: tuple[Head, ...]) -> frozenset[tuple[Fraction, Bo
 @lru_cache(maxsize=500)
 def reaches(c: Circuit) -> tuple[Reach, ...]:
     """The bounds on X^0, ..., X^L. Raises `Unsupported` if there are none."""
+    unmasked(c)
     found = [first(c)]
     for layer in c.layers:
         found.append(after(c, layer, found[-1]))
@@ -379,6 +383,7 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
 
     Heads that write nothing there only round. That the old row is taken away, or that there was none, is for the layer's rule.
     """
+    unmasked(c)
     if c.rung == "exact":
         return ZERO
     layer, block, before = c.layers[number], block_of(c, p), reaches(c)[number]
@@ -394,6 +399,7 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
 
 def error(c: Circuit, number: int) -> Fraction:
     """How far any row may be from what hardmax without rounding makes of a layer whose scores do not depend on data."""
+    unmasked(c)
     if c.rung == "exact":
         return ZERO
     before = reaches(c)[number]
