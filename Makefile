@@ -1,11 +1,16 @@
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: check test test-torch clean
+.PHONY: check table test test-torch clean
 
 # Check everything that ships.
 check: .venv/lockstep
 	$(BIN)/lockstep check spec proofs
+
+# The tables of proofs/README.md, from a new report.
+table: .venv/lockstep
+	$(BIN)/lockstep check proofs --json .venv/report.json
+	$(BIN)/lockstep table .venv/report.json proofs --write proofs/README.md
 
 # Linters, types, layers and tests.
 test: .venv/dev

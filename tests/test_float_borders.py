@@ -12,7 +12,8 @@ pytest.importorskip("numpy")
 
 from test_commands import lockstep, wrong
 
-from checker.commands.float_borders import SERIES, between, borders, cells, head, least, table
+from checker.commands.files import between
+from checker.commands.float_borders import SERIES, borders, cells, head, least, table
 from checker.language.diagnostics import SpecError
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")

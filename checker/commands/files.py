@@ -8,6 +8,7 @@ from pathlib import Path
 
 from checker.elaboration import library
 from checker.language.diagnostics import Diagnostic, Span, SpecError
+from checker.language.parser import MAX_BYTES
 from checker.language.resources import data_folder
 
 SUFFIX = ".lks"
@@ -18,11 +19,11 @@ def _problem(path: Path, message: str) -> SpecError:
     return SpecError(Diagnostic("FILE", message, Span(str(path), 0, 0)))
 
 
-def read(path: Path) -> str:
-    """The text of a file (no pipes and devices: they may never end)."""
+def read(path: Path, limit: int = MAX_BYTES) -> str:
+    """The text of a file of at most `limit` bytes (no pipes and devices: they may never end)."""
     if path.exists() and not path.is_file():
         raise _problem(path, "expected a file, found something else")
-    return library.read(path)
+    return library.read(path, limit)
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
@@ -33,6 +34,14 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as e:
         raise _problem(path, f"cannot be written: {getattr(e, 'strerror', None) or e}") from None
+
+
+def between(text: str, mark: str, inside: str, name: str) -> str:
+    """The text with `inside` between the marks. Raises `SpecError` (FILE) if they are not there once each."""
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise _problem(Path(name), f"expected one line `{begin.strip()}` and below it one `{end.strip()}`")
+    return text[: text.index(begin) + len(begin)] + inside + text[text.index(end) :]
 
 
 def writable(path: Path) -> None:

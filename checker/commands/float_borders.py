@@ -23,7 +23,6 @@ from checker.commands.checks import Bar
 from checker.commands.definitions import closed
 from checker.compilers.protocol_to_circuit import transformer
 from checker.kernel.replay.protocol import replay_protocol
-from checker.language.diagnostics import Span, spec_error
 from checker.language.resources import data_folder
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
@@ -156,7 +155,7 @@ def borders(series: Series, dtype: str, limit: int | None = None, told: Callable
 def floats_command(dtype: str, limit: int | None, json_to: str | None, write_to: str | None) -> int:
     """The table as text, as JSON, or between the marks of a file. 1 if a promise was broken."""
     if write_to is not None:
-        between(files.read(Path(write_to)), dtype, "", write_to)
+        files.between(files.read(Path(write_to)), dtype, "", write_to)
         files.writable(Path(write_to))
     if json_to not in (None, "-"):
         files.writable(Path(json_to or ""))
@@ -178,7 +177,7 @@ def floats_command(dtype: str, limit: int | None, json_to: str | None, write_to:
         else:
             files.write(Path(json_to), text)
     if write_to is not None:
-        files.write(Path(write_to), between(files.read(Path(write_to)), dtype, table(rows, dtype), write_to))
+        files.write(Path(write_to), files.between(files.read(Path(write_to)), dtype, table(rows, dtype), write_to))
     return 1 if any(row.broken for row in rows) else 0
 
 
@@ -233,11 +232,3 @@ def table(rows: Iterable[Row], dtype: str) -> str:
         lines.append((f"`{series}`, {embedding}", promise, wrong))
     written = f"Written by `lockstep bounds --floats --dtype {dtype} --write FILE` on {date.today().isoformat()}."
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{written}\n"
-
-
-def between(text: str, dtype: str, inside: str, name: str) -> str:
-    """The text with `inside` between the marks of the dtype. Raises `SpecError` (FILE) if they are not there once each."""
-    begin, end = f"<!-- {dtype}: begin -->\n", f"<!-- {dtype}: end -->\n"
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise spec_error("FILE", f"expected one line `{begin.strip()}` and below it one `{end.strip()}`", Span(name, 0, 0))
-    return text[: text.index(begin) + len(begin)] + inside + text[text.index(end) :]

@@ -269,6 +269,26 @@ def bounds(
     return bounds_command(machines, messages, json_to, constructions=constructions)
 
 
+@cli.command()
+@click.argument("report")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--write", "write_to", metavar="FILE", help="The tables go between the marks in FILE instead.")
+def table(report: str, paths: tuple[str, ...], write_to: str | None) -> int:
+    """Tables of the results that files are about, from a JSON report.
+
+    Each file begins with comments: `// Result: ...` names the result of the paper, `// Printed: ...` says what the printed
+    text got wrong and `// Repair: ...` how it is repaired. REPORT must have the claims of the files as they are now.
+
+    \b
+    Example:
+      lockstep check proofs --json report.json
+      lockstep table report.json proofs --write proofs/README.md
+    """
+    from checker.commands.result_tables import table_command
+
+    return table_command(report, paths, write_to)
+
+
 def _invoke(arguments: list[str]) -> int:
     with cli.make_context("lockstep", arguments) as context:
         status = cli.invoke(context)
