@@ -11,6 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checker.kernel.replay import angles
+from checker.kernel.replay import expressions as replay
+from checker.kernel.replay.angles import Real
+from checker.kernel.replay.undecided import Undecided
 from checker.kernel.solver import ask
 from checker.language.parser import parse_expression
 from checker.semantics import circuits as sem
@@ -190,6 +194,56 @@ def test_arithmetic_of_irrational_numbers() -> None:
     assert value("(2 * cosine(1, 5)) ^ 2 == 1 - 2 * cosine(1, 5)") is True
     assert value("max(cosine(1, 5), 1 / 3, cosine(2, 7)) == 1 / 3") is True
     assert value("cosine(1, 5) in 0..1 and cosine(1, 5) != cosine(1, 7)") is True
+
+
+# ---- replay has numbers of its own ---------------------------------------------------------------------
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Expressions of real numbers."""
+    turn = st.tuples(st.integers(-9, 9), st.integers(1, 15))
+    leaf = turn.map(lambda x: f"cosine({x[0]} / 2, {x[1]})") | st.integers(-3, 3).map(lambda k: f"({k} / 2)")
+    return st.recursive(
+        leaf | turn.map(lambda x: f"cosine({x[0]}, {x[1]}, 5)"),
+        lambda e: st.tuples(e, st.sampled_from("+-*"), e).map(lambda x: f"({' '.join(x)})") | e.map(lambda x: f"({x} mod 2)"),
+        max_leaves=4,
+    )
+
+
+@given(texts(), texts())
+def test_replay_has_the_same_numbers_and_the_same_order(a: str, b: str) -> None:
+    def replayed(text: str) -> replay.Value:
+        return replay.evaluate(parse_expression(text), replay.Scope({}, {}))
+
+    ours, theirs = value(a), replayed(a)
+    assert isinstance(ours, Cyclotomic) == isinstance(theirs, Real)
+    assert floor(ours * 2**60) == floor(theirs * 2**60)  # type: ignore[operator]
+    for operator in ("==", "<", "<=", ">", ">=", "!="):
+        assert value(f"{a} {operator} {b}") is replayed(f"{a} {operator} {b}")
+    assert value(f"floor({a}) + round({b}) - ceil({a})") == replayed(f"floor({a}) + round({b}) - ceil({a})")
+
+
+@pytest.mark.parametrize("text", ["angle(1, 0)", "cosine(cosine(1, 5), 5)", "cosine(1, 5, 0 - 1)", "cosine(1, 5, 5000)"])
+def test_replay_has_the_same_faults(text: str) -> None:
+    with pytest.raises(replay.Fault):
+        replay.evaluate(parse_expression(text), replay.Scope({}, {}))
+
+
+@pytest.mark.parametrize(
+    "text", ["1 / cosine(1, 5)", "1 div cosine(1, 7)", "cosine(1, 10007)", "cosine(1, 97) + cosine(1, 113)"]
+)
+def test_replay_has_limits(text: str) -> None:
+    with pytest.raises(Undecided):
+        replay.evaluate(parse_expression(text), replay.Scope({}, {}))
+
+
+def test_one_number_of_two_orders_in_replay() -> None:
+    """cos 72° of five parts, and as it comes out of parts of 35."""
+    a = angles.cosine(Fraction(1, 5))
+    b = angles.cosine(Fraction(1, 5)) + angles.cosine(Fraction(1, 7)) - angles.cosine(Fraction(1, 7))
+    assert isinstance(a, Real) and isinstance(b, Real) and a.order != b.order
+    assert a == b and hash(a) == hash(b) and a <= b and not a < b
+    assert angles.rounded_cosine(Fraction(1, 10**9), 80) == cosine(Fraction(1, 10**9), 80) < 1
 
 
 # ---- with unknowns --------------------------------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from checker.kernel.certificates import Violation
 from checker.kernel.judgements import Attends, Selects
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.circuit import replay_score, selector_columns
+from checker.kernel.replay.enclosures import Exact
 from checker.proving.witnesses import Disagreement
 
 
@@ -37,11 +36,11 @@ def of_scores(j: Attends, found: Confused) -> Witness:
     c, i = j.circuit, found.machine
     machines = range(1, c.packets[0].machines + 1)
 
-    def of(chosen: tuple[int, ...] | None) -> list[tuple[Fraction, int]]:
+    def of(chosen: tuple[int, ...] | None) -> list[tuple[Exact, int]]:
         rows = machines if chosen is not None else [row for row in c.rows if row not in machines]
         return [(replay_score(c, i, row, frozenset(chosen or ())), row) for row in rows]
 
-    def named(score: Fraction, row: int, chosen: tuple[int, ...] | None) -> str:
+    def named(score: Exact, row: int, chosen: tuple[int, ...] | None) -> str:
         sends = "is no machine" if chosen is None else f"sends to {', '.join(map(str, chosen)) or 'nobody'}"
         return f"row {row}, which {sends}, scores {score} for machine {i}"
 

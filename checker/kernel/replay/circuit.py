@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from checker.kernel.replay.adversaries import NEAREST, Adversary, Choice, Place
-from checker.kernel.replay.enclosures import Enclosure, Number, Undecided, bounds, exact, least
+from checker.kernel.replay.angles import Real
+from checker.kernel.replay.enclosures import Enclosure, Exact, Number, Undecided, bounds, exact, least
 from checker.kernel.replay.expressions import (
     Fault,
     LocalRun,
@@ -32,7 +34,7 @@ from checker.kernel.replay.expressions import (
     vector,
     word_in,
 )
-from checker.kernel.replay.heads import Heads, Row, Vectors
+from checker.kernel.replay.heads import Heads, Looks, Row, Seen, Vectors
 from checker.language import syntax as s
 from checker.models.circuit import Circuit, Head, Layer, Local, Packets, Selector
 from checker.models.protocol import words_of
@@ -154,6 +156,20 @@ def _rounds_to(value: Number, n: int) -> bool:
 # ---- layers (Defs. 2.1, 2.2) ----------------------------------------------------------------------
 
 
+@lru_cache(maxsize=200)
+def seen_rows(mask: s.Expr | None, rows: range, functions: tuple[s.FunctionDefinition, ...]) -> Seen:
+    """For each row the rows that it may attend to: those as `other` for which the mask is true, with the row as `self`."""
+    if mask is None:
+        return {i: tuple(rows) for i in rows}
+    found: dict[int, tuple[int, ...]] = {}
+    for i in rows:
+        scopes = {j: Scope(by_name(functions), {"self": i, "other": j}) for j in rows}
+        found[i] = tuple(j for j, scope in scopes.items() if truth(mask, scope))
+        if not found[i]:
+            raise Fault(f"row {i} may attend to no row", mask.span)
+    return found
+
+
 MULTIPLES = {s.Name("row"): 1, s.Unary("-", s.Name("row")): -1}
 
 
@@ -232,7 +248,7 @@ class _Run:
                 for i in self.c.rows:
                     heads[-1][i] = self.vectors(head, scopes[i])
             place = f"layer {index + 1} ({layer.name})"
-            after = self.heads.apply(self.rows[-1], index + 1, heads)
+            after = self.heads.apply(self.rows[-1], index + 1, heads, seen_rows(layer.mask, self.c.rows, self.c.functions))
             for i in self.c.rows:
                 self.representable(after[i], "row")
         except (Fault, Undecided) as fault:
@@ -271,7 +287,7 @@ class _Run:
                     raise Undecided(f"overflow of {what}[{k}] = {x}", place)
                 if x.step == 0 or (x.step / unit).denominator != 1:
                     raise Undecided(f"{what}[{k}] = {x} as a multiple of 2^-{f}", place)
-            elif (1 << f) % x.denominator:
+            elif isinstance(x, Real) or (1 << f) % x.denominator:
                 raise Fault(f"{what}[{k}] = {x} is not a multiple of 2^-{f}", place=place)
             low, high = bounds(x)
             if low >= limit or high <= -limit:
@@ -333,6 +349,30 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
     return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault, run.machines)
 
 
+@dataclass(frozen=True)
+class Attention:
+    """`layers[l][h][i]` is how row i looks at the others through head h of layer l (from 0), up to the layer with the fault."""
+
+    layers: tuple[tuple[Looks, ...], ...]
+    fault: Fault | None
+
+
+@deep_recursion()
+def attention(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adversary | None = NEAREST) -> Attention:
+    """Who attends to whom in the run of c on these input words: `Look.best` and `Look.weights`. Raises `Undecided`.
+
+    Below the rung exact `best` are the rows with the largest scores of the run, and weights are known by bounds.
+    """
+    run, fault = _Run(c, words, Heads(c, adversary, validity(c))), None
+    try:
+        run.start()
+        for index, layer in enumerate(c.layers):
+            run.layer(index, layer)
+    except Fault as found:
+        fault = found
+    return Attention(tuple(map(tuple, run.heads.looks)), fault)
+
+
 def replay_all(
     c: Circuit, words: dict[str, tuple[int, ...]], chosen: Callable[[Place], bool], otherwise: Adversary = NEAREST
 ) -> Iterator[CircuitRun]:
@@ -379,7 +419,7 @@ def replay_routing(
             destinations={p.name: frozenset(m.destination for m in mine)},
         )
         vectors[i] = run.vectors(head, scope)
-    rows = run.heads.apply(run.rows[-1], 1, [vectors])
+    rows = run.heads.apply(run.rows[-1], 1, [vectors], seen_rows(c.layers[0].mask, c.rows, c.functions))
     machines = {i: i for i in range(1, p.machines + 1)}
     if c.finish is not None:
         machines = {w: run.machine(c.finish, w) for w in range(c.finish.low, c.finish.high + 1)}
@@ -387,10 +427,10 @@ def replay_routing(
 
 
 @deep_recursion()
-def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Fraction:
+def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Exact:
     """<query_i, key_j> of the one head of `c`, where row j sends messages of its packets to these destinations."""
     head, run = c.layers[0].heads[0], _Run(c, {}, Heads(c, None, validity(c)))
     run.rows.append({row: {} for row in c.rows})
     query, _ = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
     key, _ = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))
-    return sum((exact(x) * exact(key.get(k, 0)) for k, x in query.items()), Fraction(0))
+    return sum((exact(x) * exact(key.get(k, 0)) for k, x in query.items()), 0)

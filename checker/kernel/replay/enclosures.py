@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, gcd
 
-
-class Undecided(Exception):
-    """The bounds of a number do not decide a question. `place` says which row in which layer; the caller fills it in."""
-
-    def __init__(self, message: str, place: str = "") -> None:
-        super().__init__(message)
-        self.message, self.place = message, place
-
-
-class TooLong(Undecided):
-    """More items or calls than replay follows. That is a limit of ours and no fault of what is replayed."""
+from checker.kernel.replay.angles import Real
+from checker.kernel.replay.undecided import TooLong as TooLong
+from checker.kernel.replay.undecided import Undecided as Undecided
 
 
 def common(a: Fraction, b: Fraction) -> Fraction:
@@ -42,6 +34,8 @@ class Enclosure:
     def __add__(self, other: Number) -> Number:
         if isinstance(other, Enclosure):
             return enclosure(self.low + other.low, self.high + other.high, common(self.step, other.step))
+        if isinstance(other, Real):
+            return self + enclosure(*other.bounds())
         step = self.step if other == 0 else common(self.step, abs(Fraction(other)))
         return enclosure(self.low + other, self.high + other, step)
 
@@ -53,23 +47,24 @@ class Enclosure:
     def __sub__(self, other: Number) -> Number:
         return self + -other
 
-    def __rsub__(self, other: int | Fraction) -> Number:
+    def __rsub__(self, other: int | Fraction | Real) -> Number:
         return -self + other
 
     def __mul__(self, other: Number) -> Number:
         low, high = bounds(other)
         ends = [x * y for x in (self.low, self.high) for y in (low, high)]
-        step = other.step if isinstance(other, Enclosure) else abs(Fraction(other))
-        return enclosure(min(ends), max(ends), self.step * step)
+        return enclosure(min(ends), max(ends), self.step * _step(other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Number) -> Number:
         if isinstance(other, Enclosure):
             return self * (1 / other)
+        if isinstance(other, Real):
+            return self * (1 / enclosure(*other.bounds()))  # type: ignore[operator]
         return self * (Fraction(1) / other)
 
-    def __rtruediv__(self, other: int | Fraction) -> Number:
+    def __rtruediv__(self, other: int | Fraction | Real) -> Number:
         if self.low <= 0 <= self.high:
             raise Undecided(f"{other} divided by {self}")
         return enclosure(1 / self.high, 1 / self.low) * other
@@ -106,7 +101,7 @@ class Enclosure:
 
     def __eq__(self, other: object) -> bool:
         """Numbers with bounds are never known to be equal; they may be known to differ."""
-        if not isinstance(other, int | Fraction | Enclosure):
+        if not isinstance(other, int | Fraction | Real | Enclosure):
             return NotImplemented
         low, high = bounds(other)
         return self._decide(False, self.high < low or high < self.low, "==", other)
@@ -121,16 +116,31 @@ class Enclosure:
         return max(ceil(self.low), low) <= min(floor(self.high), high)
 
 
-Number = int | Fraction | Enclosure
+Exact = int | Fraction | Real
+Number = Exact | Enclosure
 
 
 def bounds(x: Number) -> tuple[Fraction, Fraction]:
+    """Rational bounds, equal to it if it is rational."""
+    if isinstance(x, Real):
+        return x.bounds()
     return (x.low, x.high) if isinstance(x, Enclosure) else (Fraction(x), Fraction(x))
 
 
-def exact(x: Number) -> Fraction:
+def _step(x: Number) -> Fraction:
+    """x is a multiple of this, if it is not 0."""
+    return Fraction(0) if isinstance(x, Real) else x.step if isinstance(x, Enclosure) else abs(Fraction(x))
+
+
+def exact(x: Number) -> Exact:
     """A number that is known exactly."""
     assert not isinstance(x, Enclosure)
+    return x
+
+
+def rational(x: Number) -> Fraction:
+    """A number that is known exactly and is rational."""
+    assert not isinstance(x, Enclosure | Real)
     return Fraction(x)
 
 
@@ -149,7 +159,7 @@ def least(numbers: Iterable[Number]) -> Number:
     exact = [x for x in given if not isinstance(x, Enclosure)]
     if len(exact) == len(given):
         return min(exact)
-    steps = [x.step if isinstance(x, Enclosure) else abs(Fraction(x)) for x in given]
+    steps = [_step(x) for x in given]
     step = steps[0]
     for other in steps[1:]:
         step = common(step, other)

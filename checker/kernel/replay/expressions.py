@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 
+from checker.kernel.replay.angles import Real, cosine, rounded_cosine
 from checker.kernel.replay.enclosures import Enclosure, Number, TooLong, Undecided, greatest, least
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE, Span
@@ -113,7 +114,7 @@ def _normal(value: Number) -> Number:
 
 
 def _as_number(value: Value, span: Span) -> Number:
-    if isinstance(value, bool) or not isinstance(value, int | Fraction | Enclosure):
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | Real | Enclosure):
         raise Fault(f"expected a number, found {_kind(value)}", span)
     return _normal(value)
 
@@ -229,7 +230,7 @@ def _entry(array: Value, k: int, e: s.Index) -> Value:
     raise Fault(f"{e.array}[{k}] has no value", e.span)
 
 
-def _exact(value: Number) -> Fraction | Enclosure:
+def _exact(value: Number) -> Fraction | Real | Enclosure:
     return Fraction(value) if isinstance(value, int) else value
 
 
@@ -249,6 +250,8 @@ def _arithmetic(operator: str, a: Number, b: Number, span: Span) -> Value:
             return a > b
         case ">=":
             return a >= b
+        case "div" | "mod" if isinstance(b, Real):
+            raise Undecided(f"{a} {operator} {b}")
         case "/" if b != 0:
             return _normal(_exact(a) / b)
         case "div" if b > 0:
@@ -360,6 +363,10 @@ BUILTINS = {
     ("sign", 3),
     ("sign_dual", 3),
     ("sign_dual", 4),
+    ("angle", 2),
+    ("angle", 3),
+    ("cosine", 2),
+    ("cosine", 3),
 }
 
 
@@ -395,6 +402,10 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
             return _hadamard(integer(first, scope), natural(last, scope), e.span)
         case "sign":
             return tuple([_sign(natural(last, scope), natural(first, scope), j) for j in range(1, _size(e, scope) + 1)])
+        case "angle":
+            return _part_of_turn(e, scope, Fraction(0)), _part_of_turn(e, scope, Fraction(1, 4))
+        case "cosine":
+            return _part_of_turn(e, scope, Fraction(0))
     members, k = evaluate(first, scope), _size(e, scope)
     if not isinstance(members, frozenset):
         raise Fault(f"expected a set, found {_kind(members)}", first.span)
@@ -404,6 +415,22 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
         return _sign_dual(members, k, [natural(a, scope) for a in e.arguments[2:]], e.span)
     rows = [_hadamard(d, k, e.span) for d in sorted(members)]
     return tuple([sum([row[j] for row in rows]) for j in range(k)])
+
+
+def _part_of_turn(e: s.Call, scope: Scope, less: Fraction) -> Number:
+    """cos(2 pi (a / M - less)) of the arguments a and M; with a third one g the multiple of 2^-g nearest to it, halves up."""
+    a, m = number(e.arguments[0], scope), natural(e.arguments[1], scope)
+    if isinstance(a, Enclosure):
+        raise Undecided(f"the angle of {a}")
+    if isinstance(a, Real) or m == 0:
+        raise Fault(f"{e.function} of {a} in {m} parts of a turn has no value", e.span)
+    turn = Fraction(a) / m - less
+    if len(e.arguments) == 2:
+        return _normal(cosine(turn))
+    g = natural(e.arguments[2], scope)
+    if g > 4096:
+        raise Fault(f"{e.function} with {g} digits: expected at most 4096", e.span)
+    return _normal(rounded_cosine(turn, g))
 
 
 def nearest(z: Number) -> int:

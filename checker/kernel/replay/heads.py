@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from math import ceil, floor
 from typing import NamedTuple
 
 from checker.kernel.replay.adversaries import Adversary, Place
-from checker.kernel.replay.enclosures import Enclosure, Number, bounds, enclosure, exact
-from checker.kernel.replay.softmax import REAL, Output, bits_for, groups, weight_bounds
+from checker.kernel.replay.angles import Real
+from checker.kernel.replay.enclosures import Enclosure, Exact, Number, Undecided, bounds, enclosure, exact, rational
+from checker.kernel.replay.softmax import REAL, Group, Output, bits_for, groups, weight_bounds
 from checker.models.circuit import Circuit
 
 Row = dict[int, Number]  # coordinate (from 1) -> value, if that is not known to be 0
@@ -26,6 +29,46 @@ class Vectors(NamedTuple):
 
 
 Head = dict[int, Vectors]
+Seen = Mapping[int, tuple[int, ...]]  # for each row those that it may attend to
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one row looks at the others through a head: the scores of the rows that it may attend to."""
+
+    scores: Mapping[int, Number]
+    scale: int | None
+    bits: int
+
+    @cached_property
+    def best(self) -> tuple[int, ...]:
+        """The rows with the largest score, which hardmax attends to. Raises `Undecided` if bounds of the scores do not tell."""
+        known = {j: x for j, x in self.scores.items() if not isinstance(x, Enclosure)}
+        if len(known) == len(self.scores):
+            top = max(known.values())
+            return tuple(j for j, x in known.items() if x == top)
+        ends = {j: bounds(x) for j, x in self.scores.items()}
+        least = max(low for low, _ in ends.values())
+        possible = tuple(j for j, (_, high) in ends.items() if high >= least)
+        if len(possible) > 1:
+            raise Undecided(f"which of the rows {', '.join(map(str, possible))} has the largest score")
+        return possible
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """On the rungs with a scale, with scores that are known exactly and rational: the rows by descending score."""
+        assert self.scale is not None
+        return groups({j: rational(x) for j, x in self.scores.items()}, self.scale, self.bits)
+
+    @cached_property
+    def weights(self) -> Mapping[int, tuple[Fraction, Fraction]]:
+        """Bounds of the weights; they are equal to them for hardmax, and rows that are left out have none."""
+        if self.scale is None:
+            return {j: (Fraction(1, len(self.best)),) * 2 for j in self.best}
+        return weight_bounds(self.scores, self.scale, self.bits)
+
+
+Looks = dict[int, Look]
 
 
 @dataclass(frozen=True)
@@ -38,33 +81,41 @@ class Shift:
 
 
 class Heads:
-    """X^l from X^(l-1). On the rung rounded the adversary picks the outputs; with none, bounds hold for all valid ones."""
+    """X^l from X^(l-1). On the rung rounded the adversary picks the outputs; with none, bounds hold for all valid ones.
+
+    `looks[l][h]` is how the rows looked at each other through head h of layer l (from 0), for the layers so far.
+    """
 
     def __init__(self, c: Circuit, adversary: Adversary | None, validity: frozenset[int], noise: Fraction = Fraction(0)) -> None:
         """`validity`: the last coordinates of the packets; `noise` may be added to every coordinate beside what the heads do."""
         self.c, self.adversary, self.validity, self.noise = c, adversary, validity, noise
         self.unit = Fraction(0) if c.fraction is None else Fraction(1, 1 << c.fraction)
         rounded = c.fraction is not None and c.integer is not None
+        self.looks: list[list[Looks]] = []
         self.bits = bits_for(c.fraction, c.integer, len(c.rows)) if rounded else REAL  # type: ignore[arg-type]
 
-    def apply(self, x: Rows, layer: int, heads: list[Head]) -> Rows:
-        """X plus the outputs of the heads. `layer` counts from 1."""
-        if self.c.rung == "exact":
-            return _added(x, [_hardmax(head) for head in heads])
-        if self.c.rung == "rounded" and self.adversary is not None:
-            return _added(x, [self._picked(self.adversary, layer, h, head) for h, head in enumerate(heads, 1)])
-        return {i: self._enclosed(i, x, layer, heads) for i in x}
+    def apply(self, x: Rows, layer: int, heads: list[Head], seen: Seen) -> Rows:
+        """X plus the outputs of the heads, in which each row sees the rows `seen`. `layer` counts from 1."""
+        c = self.c
+        looks = [{i: Look(_scores(row.query, head, seen[i]), c.scale, self.bits) for i, row in head.items()} for head in heads]
+        self.looks.append(looks)
+        both = list(zip(heads, looks, strict=True))
+        if c.rung == "exact":
+            return _added(x, [_hardmax(head, look) for head, look in both])
+        if c.rung == "rounded" and self.adversary is not None:
+            return _added(x, [self._picked(self.adversary, layer, h, *one) for h, one in enumerate(both, 1)])
+        return {i: self._enclosed(i, x, layer, both) for i in x}
 
     # ---- rounded --------------------------------------------------------------------------------
 
-    def _picked(self, adversary: Adversary, layer: int, h: int, head: Head) -> Rows:
+    def _picked(self, adversary: Adversary, layer: int, h: int, head: Head, looks: Looks) -> Rows:
         c = self.c
         assert c.scale is not None and c.fraction is not None and c.integer is not None
         values = {j: {k: _whole(v / self.unit) for k, v in row.value.items()} for j, row in head.items()}
         slack, limit = 1 + self.noise / self.unit, 1 << (c.fraction + c.integer)
         result: Rows = {}
-        for i, row in head.items():
-            found = groups({j: exact(score) for j, score in _scores(row.query, head).items()}, c.scale, self.bits)
+        for i in head:
+            found = looks[i].groups
             result[i] = {}
             known: dict[tuple[int, ...], Output] = {}
             for k in range(1, c.width + 1):
@@ -81,16 +132,15 @@ class Heads:
 
     # ---- bounds ---------------------------------------------------------------------------------
 
-    def _enclosed(self, i: int, x: Rows, layer: int, heads: list[Head]) -> Row:
+    def _enclosed(self, i: int, x: Rows, layer: int, heads: list[tuple[Head, Looks]]) -> Row:
         """Row i. What heads add of this very row is taken together with it first: a head that clears it leaves little."""
         assert self.c.scale is not None
         keep_low, keep_high = Fraction(1), Fraction(1)
         low: dict[int, Fraction] = {}
         high: dict[int, Fraction] = {}
-        for head in heads:
+        for head, looks in heads:
             alike: dict[Number | tuple[int], list[int]] = {}  # weights are certainly equal where scores are known and equal
-            scores = _scores(head[i].query, head)
-            weights = weight_bounds(scores, self.c.scale, self.bits)
+            scores, weights = looks[i].scores, looks[i].weights
             for j, weight in weights.items():
                 if j == i and head[j].multiple:
                     own = [head[j].multiple * w for w in weight]
@@ -134,34 +184,49 @@ class Heads:
 
 def _whole(x: Number) -> int:
     """An exact number that has been found to be an integer."""
-    value = exact(x)
+    value = rational(x)
     assert value.denominator == 1
     return value.numerator
 
 
-def _scores(query: Row, head: Head) -> dict[int, Number]:
-    """<query, key_j> for every row j."""
-    result: dict[int, Number] = {}
-    for j, row in head.items():
-        total: Number = Fraction(0)
-        for k, q in query.items():
-            if k in row.key:
-                total = total + q * row.key[k]
-        result[j] = total
-    return result
+def _scores(query: Row, head: Head, seen: tuple[int, ...]) -> dict[int, Number]:
+    """<query, key_j> for every row j that is seen."""
+    if any(isinstance(q, Real) for q in query.values()):
+        asked = tuple(query.items())
+        return {j: _score(asked, tuple(head[j].key.items())) for j in seen}
+    return {j: _product(query, head[j].key) for j in seen}
 
 
-def _hardmax(head: Head) -> Rows:
-    """Row i averages the values of the rows whose score <query_i, key_j> is the largest (Def. 2.1)."""
+def _product(query: Row, key: Row) -> Number:
+    total: Number = Fraction(0)
+    for k, q in query.items():
+        if k in key:
+            total = total + q * key[k]
+    return total
+
+
+@lru_cache(maxsize=200_000)
+def _score(query: tuple[tuple[int, Number], ...], key: tuple[tuple[int, Number], ...]) -> Number:
+    """<query, key>, remembered: irrational numbers take a while."""
+    return _product(dict(query), dict(key))
+
+
+def _hardmax(head: Head, looks: Looks) -> Rows:
+    """Row i averages the values of the rows whose score <query_i, key_j> is the largest of those that it sees (Def. 2.1)."""
     result: Rows = {}
-    for i, row in head.items():
-        scores = _scores(row.query, head)
-        best = max(exact(score) for score in scores.values())
-        values = [head[j].value for j, score in scores.items() if score == best]
+    for i, look in looks.items():
+        values = [head[j].value for j in look.best]
         share = Fraction(1, len(values))
         coordinates = {k for value in values for k in value}
-        result[i] = {k: sum([exact(value.get(k, 0)) for value in values], Fraction(0)) * share for k in coordinates}
+        result[i] = {k: _total([exact(value.get(k, 0)) for value in values]) * share for k in coordinates}
     return result
+
+
+def _total(numbers: list[Exact]) -> Exact:
+    total: Exact = Fraction(0)
+    for x in numbers:
+        total = total + x
+    return total
 
 
 def _added(x: Rows, outputs: list[Rows]) -> Rows:

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from math import floor
 from typing import Any
 
+from checker.kernel.replay.angles import Real
 from checker.kernel.replay.enclosures import Enclosure, Number, bounds
 
 GUARD = 64  # bits beyond what the numbers themselves need
@@ -156,12 +157,22 @@ def bits_for(fraction: int, integer: int, rows: int) -> int:
 # ---- enclosures -------------------------------------------------------------------------------
 
 
+def _shifted(scores: Mapping[int, Number]) -> Mapping[int, Number]:
+    """Irrational scores less the largest of them, which leaves softmax as it is: what was equal is exactly 0."""
+    irrational = [x for x in scores.values() if isinstance(x, Real)]
+    if not irrational or any(isinstance(x, Enclosure) for x in scores.values()):
+        return scores
+    top = max(scores.values())
+    return {j: x - top for j, x in scores.items()}
+
+
 def weight_bounds(scores: Mapping[int, Number], scale: int, bits: int) -> dict[int, tuple[Fraction, Fraction]]:
     """Bounds of the weight of each row. The scores themselves may be known by bounds only."""
     unit = Fraction(1, 1 << bits)
-    exact = {j: x for j, x in scores.items() if not isinstance(x, Enclosure)}
+    scores = _shifted(scores)
+    exact = {j: Fraction(x) for j, x in scores.items() if not isinstance(x, Enclosure | Real)}
     if len(exact) == len(scores):
-        found = groups({j: Fraction(x) for j, x in exact.items()}, scale, bits)
+        found = groups(exact, scale, bits)
         if len(found) == 1:
             return {j: (Fraction(1, len(scores)),) * 2 for j in scores}
         return {j: (g.low * unit, g.high * unit) for g in found for j in g.rows}
