@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
-from checker.elaboration.folding import A_NUMBER, FALSE, TRUE, Folder, called, deep, literal, static
-from checker.language import printer
+from checker.elaboration.closer import Closer, fold
+from checker.elaboration.folding import A_NUMBER, FALSE, TRUE, called, deep, static
+from checker.elaboration.masks import check_rows
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
 from checker.models import circuit as c
@@ -16,164 +17,11 @@ from checker.models.protocol import Array, MessageType, Protocol, Round
 
 __all__ = ["FALSE", "TRUE", "close_circuit", "close_protocol", "fold", "static"]
 
-MAX_WORD = 300
 MAX_MACHINES = 100_000
 MAX_WIDTH = 10_000_000
 MAX_MEMORY = 10_000_000
-MAX_SIZE = 1_000_000
-MAX_ROUNDS = 10_000
 MAX_SCALE = 1_000_000
 MAX_BITS = 4_096
-NOTHING: Mapping[str, int] = {}
-X = TypeVar("X")
-
-
-def fold(
-    e: s.Expr,
-    constants: Mapping[str, int | Fraction],
-    functions: Mapping[str, s.FunctionDefinition],
-    unbound: tuple[str, ...] = (),
-) -> s.Expr:
-    """The expression with constants substituted and everything static a number (or TRUE, FALSE).
-
-    `unbound` names mean something else than a constant or a function of that name: they stay.
-    """
-    with deep():
-        env = {name: literal(value) for name, value in constants.items()}
-        return Folder(functions).expr(e, {**env, **{name: s.Name(name) for name in unbound}})
-
-
-class _Closer:
-    """One definition at one choice of its parameters."""
-
-    def __init__(
-        self,
-        kind: str,
-        d: s.ProtocolDefinition | s.CircuitDefinition,
-        arguments: Mapping[str, int],
-        functions: Mapping[str, s.FunctionDefinition],
-    ) -> None:
-        self.folder = Folder(functions)
-        self.env: dict[str, s.Expr] = {a.name: s.Name(a.name) for a in (*d.inputs, *d.outputs)}
-        if set(arguments) != set(d.parameters):
-            raise spec_error(
-                "ARITY",
-                f"expected values of ({', '.join(d.parameters)}) for {kind} {d.name}, found ({', '.join(arguments)})",
-                d.span,
-            )
-        for name, value in arguments.items():
-            self.env[name] = s.Number(value)
-        if d.where is not None:
-            known = static(self.expr(d.where))
-            if not isinstance(known, bool):
-                raise spec_error(
-                    "STATIC", f"expected a condition on numbers, found `{printer.expression(d.where)}`", d.where.span
-                )
-            if not known:
-                values = ", ".join(f"{k} = {v}" for k, v in arguments.items())
-                raise spec_error(
-                    "INSTANCE", f"{kind} {d.name} expects {printer.expression(d.where)}, found {values}", d.where.span
-                )
-        for let in d.lets:
-            value_ = self.expr(let.value)
-            if static(value_) is None:
-                raise spec_error(
-                    "STATIC",
-                    f"expected a value of {let.name} known from the parameters, found `{printer.expression(value_)}`",
-                    let.value.span,
-                )
-            self.env[let.name] = value_
-        self.settings = {key: (self.whole(e), e.span) for key, e in d.settings}
-        self.word = self.setting("word", 1, MAX_WORD)
-
-    def inside(self, bound: Mapping[str, int]) -> dict[str, s.Expr]:
-        self.folder.work = 0
-        return {**self.env, **{k: s.Number(v) for k, v in bound.items()}}
-
-    def expr(self, e: s.Expr, bound: Mapping[str, int] = NOTHING, unbound: str = "") -> s.Expr:
-        """Folded, with the names of the loop bound to numbers and one name of a number held open."""
-        env = self.inside(bound)
-        return self.folder.expr(e, {**env, unbound: A_NUMBER} if unbound else env)
-
-    def body(self, body: tuple[s.Statement, ...], bound: Mapping[str, int] = NOTHING) -> tuple[s.Statement, ...]:
-        return self.folder.block(body, self.inside(bound))
-
-    def conditions(self, es: tuple[s.Expr, ...], bound: Mapping[str, int] = NOTHING) -> tuple[s.Expr, ...]:
-        """Folded, without those that always hold."""
-        folded = (self.expr(e, bound) for e in es)
-        return tuple(e for e in folded if static(e) is not True)
-
-    def number(self, e: s.Expr, bound: Mapping[str, int] = NOTHING) -> int | Fraction:
-        value = static(folded := self.expr(e, bound))
-        if value is None or isinstance(value, bool):
-            raise spec_error(
-                "STATIC", f"expected a number known from the parameters, found `{printer.expression(folded)}`", e.span
-            )
-        return value
-
-    def whole(self, e: s.Expr, bound: Mapping[str, int] = NOTHING) -> int:
-        value = self.number(e, bound)
-        if isinstance(value, Fraction):
-            raise spec_error("STATIC", f"expected a whole number, found {value}", e.span)
-        return value
-
-    def setting(self, key: str, least: int, most: int) -> int:
-        value, span = self.settings[key]
-        return self.limited(key, value, least, most, span)
-
-    def limited(self, what: str, value: int, least: int, most: int, span: Span) -> int:
-        if value < least:
-            raise spec_error("SIZE", f"expected {what} >= {least}, found {value}", span)
-        if value > most:
-            raise spec_error("TOO_LARGE", f"expected {what} <= {most}, found {value}", span)
-        return value
-
-    def type(self, t: s.Type) -> tuple[int, int]:
-        if isinstance(t, s.WordType):
-            return (0, 2**self.word - 1)
-        low, high = self.whole(t.low), self.whole(t.high)
-        if low < 0:
-            raise spec_error("RANGE", f"expected a range from 0 or more on, found {low}..{high}", t.span)
-        if high < low:
-            raise spec_error("RANGE", f"expected a range that is not empty, found {low}..{high}", t.span)
-        if high > 2**self.word - 1:
-            raise spec_error(
-                "RANGE",
-                f"expected a range within a word of {self.word} bits (0..{2**self.word - 1}), found {low}..{high}",
-                t.span,
-            )
-        return (low, high)
-
-    def arrays(self, declarations: tuple[s.ArrayDeclaration, ...], room: int, where: str) -> tuple[Array, ...]:
-        result: list[Array] = []
-        used = 0
-        for d in declarations:
-            size = self.limited(f"size of {d.name}", self.whole(d.size), 1, MAX_SIZE, d.size.span)
-            used += size
-            if used > room:
-                raise spec_error(
-                    "FIT", f"expected arrays that fit into {where} ({room} words), found {used} words up to {d.name}", d.span
-                )
-            result.append(Array(d.name, size, *self.type(d.type)))
-        return tuple(result)
-
-    def messages(self, declarations: tuple[s.MessageDeclaration, ...]) -> tuple[MessageType, ...]:
-        for d in declarations:
-            if not d.words:
-                raise spec_error("SIZE", f"expected at least one word in a message {d.tag}, found none", d.span)
-        return tuple(MessageType(d.tag, tuple(self.type(t) for t in d.words)) for d in declarations)
-
-    def unrolled(self, name: str, each: s.ForEach | None, make: Callable[[str, dict[str, int]], X], so_far: int) -> list[X]:
-        """One round or layer, or one for every value of its variable."""
-        if each is None:
-            return [make(name, {})]
-        low, high = self.whole(each.low), self.whole(each.high)
-        if low < 0 <= high:
-            raise spec_error("RANGE", f"expected a loop from 0 or more on, found {low}..{high}", each.span)
-        total = so_far + high - low + 1
-        if total > MAX_ROUNDS:
-            raise spec_error("TOO_LARGE", f"expected at most {MAX_ROUNDS} rounds or layers, found {total}", each.span)
-        return [make(f"{name}_{t}", {each.variable: t}) for t in range(max(low, 0), high + 1)]
 
 
 def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
@@ -203,7 +51,7 @@ def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
 def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> Protocol:
     """The protocol at these parameters; `SpecError` if there is none."""
     with deep():
-        close = _Closer("protocol", d, arguments, functions)
+        close = Closer("protocol", d, arguments, functions)
         memory, machines = close.setting("memory", 1, MAX_MEMORY), close.setting("machines", 1, MAX_MACHINES)
         where = f"{machines} machines of {memory} words"
         inputs = close.arrays(d.inputs, memory * machines, where)
@@ -235,33 +83,20 @@ def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions
         )
 
 
-def _cases(close: _Closer, cases: tuple[s.Case, ...], bound: dict[str, int]) -> tuple[s.Case, ...]:
-    result: list[s.Case] = []
-    for case in cases:
-        condition = None if case.condition is None else close.expr(case.condition, bound)
-        known = True if condition is None else static(condition)
-        if known is False:
-            continue
-        result.append(s.Case(close.expr(case.value, bound), None if known is True else condition, span=case.span))
-        if known is True:
-            break
-    return tuple(result) or (s.Case(s.Call("zeros", (s.Number(1),)), None),)
-
-
-def _reads(close: _Closer, r: s.ReadsPackets | s.ReadsInput, bound: dict[str, int]) -> s.ReadsPackets | s.ReadsInput:
+def _reads(close: Closer, r: s.ReadsPackets | s.ReadsInput, bound: dict[str, int]) -> s.ReadsPackets | s.ReadsInput:
     if isinstance(r, s.ReadsPackets):
         return r
     return s.ReadsInput(
         r.array,
         r.variable,
-        close.expr(r.value, bound, r.variable),
+        close.expr(r.value, bound, {r.variable: A_NUMBER}),
         close.expr(r.low, bound),
         close.expr(r.high, bound),
         span=r.span,
     )
 
 
-def _local(close: _Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, int]) -> c.Local:
+def _local(close: Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, int]) -> c.Local:
     low, high = close.whole(d.low, bound), close.whole(d.high, bound)
     if low <= high and (low not in rows or high not in rows):
         raise spec_error("RANGE", f"expected rows within {rows.start}..{rows.stop - 1}, found {low}..{high}", d.span)
@@ -269,7 +104,7 @@ def _local(close: _Closer, d: s.LocalDeclaration, rows: range, bound: dict[str, 
     return c.Local(low, high, tuple(_reads(close, r, bound) for r in d.reads), close.body(d.body, bound), machine)
 
 
-def _finish(close: _Closer, d: s.LocalDeclaration, rows: range, outputs: tuple[Array, ...]) -> c.Local:
+def _finish(close: Closer, d: s.LocalDeclaration, rows: range, outputs: tuple[Array, ...]) -> c.Local:
     local, words = _local(close, d, rows, {}), sum(a.size for a in outputs)
     if (local.low, local.high) != (1, words):
         raise spec_error(
@@ -278,14 +113,36 @@ def _finish(close: _Closer, d: s.LocalDeclaration, rows: range, outputs: tuple[A
     return local
 
 
-def _layer(close: _Closer, d: s.LayerDeclaration, rows: range, name: str, bound: dict[str, int]) -> c.Layer:
-    heads = tuple(
-        c.Head(h.name, _cases(close, h.query, bound), _cases(close, h.key, bound), _cases(close, h.value, bound)) for h in d.heads
-    )
-    return c.Layer(name, None if d.local is None else _local(close, d.local, rows, bound), heads)
+class _Rows:
+    """What the layers and readouts of a circuit have in common: its rows, its fields and its mask."""
+
+    def __init__(self, close: Closer, d: s.CircuitDefinition, rows: range) -> None:
+        self.close, self.rows = close, rows
+        self.fields = close.fields(d.fields)
+        self.own = d.mask
+        self.mask = None if d.mask is None else close.mask(d.mask, {}, rows)
+        self.checked: set[s.Expr] = set()
+
+    def expr(self, e: s.Expr) -> s.Expr:
+        return self.close.written_out(e, {}, self.fields)
+
+    def layer(self, d: s.LayerDeclaration, name: str, bound: dict[str, int]) -> c.Layer:
+        fields = self.close.fields(d.fields, bound, self.fields)
+
+        def cases(given: tuple[s.Case, ...]) -> tuple[s.Case, ...]:
+            return self.close.cases(given, lambda e: self.close.written_out(e, bound, fields))
+
+        heads = tuple(c.Head(h.name, cases(h.query), cases(h.key), cases(h.value)) for h in d.heads)
+        local = None if d.local is None else _local(self.close, d.local, self.rows, bound)
+        mask = self.mask if d.mask is None else self.close.mask(d.mask, bound, self.rows)
+        written = self.own if d.mask is None else d.mask
+        if mask is not None and written is not None and mask not in self.checked:
+            check_rows(mask, self.rows, f"layer {name}", self.close.folder.functions, written.span)
+            self.checked.add(mask)
+        return c.Layer(name, local, heads, mask)
 
 
-def _selector(close: _Closer, d: s.SelectorByName | s.SelectorByTable) -> tuple[c.Selector, int]:
+def _selector(close: Closer, d: s.SelectorByName | s.SelectorByTable) -> tuple[c.Selector, int]:
     """The selector and its number of columns."""
     if isinstance(d, s.SelectorByTable):
         lengths = {len(row) for row in d.rows}
@@ -306,7 +163,7 @@ def _selector(close: _Closer, d: s.SelectorByName | s.SelectorByTable) -> tuple[
     )
 
 
-def _packets(close: _Closer, d: s.PacketsDeclaration, messages: tuple[MessageType, ...], width: int) -> c.Packets:
+def _packets(close: Closer, d: s.PacketsDeclaration, messages: tuple[MessageType, ...], width: int) -> c.Packets:
     lengths = {m.tag: len(m.words) for m in messages}
     unknown = [t for t in d.tags if t not in lengths]
     if unknown or not d.tags:
@@ -326,16 +183,15 @@ def _packets(close: _Closer, d: s.PacketsDeclaration, messages: tuple[MessageTyp
 
 def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> c.Circuit:
     """The circuit at these parameters; `SpecError` if there is none."""
-    if d.mask is not None or d.fields or any(x.mask is not None or x.fields for x in d.layers):
-        raise spec_error("MASK", f"expected no mask and no fields in {d.name}, found some: they have no meaning yet", d.span)
     with deep():
-        close = _Closer("circuit", d, arguments, functions)
+        close = Closer("circuit", d, arguments, functions)
         tokens, width = close.setting("tokens", 1, MAX_MACHINES), close.setting("width", 1, MAX_WIDTH)
         blank = close.setting("blank", 0, MAX_MACHINES) if "blank" in close.settings else 0
         rows = range(0 if d.start else 1, tokens + blank + 1)
         inputs = close.arrays(d.inputs, tokens, "the tokens")
         outputs = close.arrays(d.outputs, tokens + blank, "the rows")
-        readouts = [close.expr(a.readout) for a in d.outputs if a.readout is not None]
+        over = _Rows(close, d, rows)
+        readouts = [over.expr(a.readout) for a in d.outputs if a.readout is not None]
         for problem in unread_outputs(d):
             raise spec_error("DECLARATION", *problem)
         finish = None if d.finish is None else _finish(close, d.finish, rows, outputs)
@@ -346,9 +202,7 @@ def close_circuit(d: s.CircuitDefinition, arguments: dict[str, int], functions: 
             layers += close.unrolled(
                 x.name,
                 x.each,
-                lambda name, bound, x=x: _layer(  # type: ignore[misc]
-                    close, x, rows, name, bound
-                ),
+                lambda name, bound, x=x: over.layer(x, name, bound),  # type: ignore[misc]
                 len(layers),
             )
         requires = close.conditions(d.requires)
@@ -382,7 +236,7 @@ def unread_outputs(d: s.CircuitDefinition) -> Iterator[tuple[str, Span]]:
             yield f"expected no readout of {a.name} beside `finish`, found both", a.span
 
 
-def _numbers(close: _Closer, d: s.CircuitDefinition) -> tuple[int | None, int | None, int | None]:
+def _numbers(close: Closer, d: s.CircuitDefinition) -> tuple[int | None, int | None, int | None]:
     """Scale, fraction and integer bits: the latter two together, and only with a scale."""
     given = [key in close.settings for key in s.NUMBERS]
     if given[1] != given[2] or given[1] > given[0]:

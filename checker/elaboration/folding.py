@@ -22,7 +22,7 @@ MAX_WORK = 2_000_000
 MAX_BITS = 1_000_000
 MAX_RANGE = 100_000
 A_NUMBER = s.Name("self")
-NUMBERS = ("ceil", "floor", "round", "bits", "min", "max", "only", "count")
+NUMBERS = ("ceil", "floor", "round", "bits", "min", "max", "only", "count", "cosine")
 BY_NAME = ("destinations", "packed", "permutation")
 
 

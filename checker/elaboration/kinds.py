@@ -28,8 +28,10 @@ BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
     "sign": ((NUMBER, NUMBER, NUMBER), VECTOR),
     "sign_dual": ((SET, NUMBER, NUMBER, NUMBER), VECTOR),
     "permutation": ((ARRAY,), BOOLEAN),
+    "angle": ((NUMBER, NUMBER, NUMBER), VECTOR),
+    "cosine": ((NUMBER, NUMBER, NUMBER), NUMBER),
 }
-OPTIONAL = {"sign_dual": 1}  # how many of the last arguments may be left out
+OPTIONAL = {"sign_dual": 1, "angle": 1, "cosine": 1}  # how many of the last arguments may be left out
 BY_NAME = ("only", "count", "packed", "destinations")
 SIZES = {
     "rounds": PROTOCOL,
