@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from math import exp
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,34 @@ def test_run_a_circuit_on_a_rung(tmp_path: Path) -> None:
     assert done.returncode == 2 and "expected a circuit with the numbers of the rung rounded" in done.stderr
     done = lockstep("run", str(file), "pair", "n=1", "--input", "3,2", "--rung", "exact")
     assert done.returncode == 2 and "found the protocol pair" in done.stderr
+
+
+def test_attention(tmp_path: Path) -> None:
+    """Rows 1..6 score -1, 0, 0, 0, 1 and 2 or 20 for row 1, all the same for the others, at scale 1."""
+    file = tmp_path / "looks.lks"
+    text = """circuit looks { word 1; tokens 6; width 3; SCALE input x[1] in word; output y[1] in word = 0;
+      layer only { head look {
+        query 1 when self == 1; key -1 when self == 1, 1 when self == 5, LAST when self == 6; value 0; } } }"""
+    file.write_text(text.replace("SCALE", "scale 1;").replace("LAST", "2"), encoding="utf-8")
+    run = ("run", str(file), "looks", "--input", "0", "--attention")
+    total = exp(-1) + 3 + exp(1) + exp(2)
+    w = [f"{exp(k) / total:.4f}" for k in (-1, 0, 1, 2)]
+    shown = lockstep(*run).stdout.splitlines()
+    assert shown[0] == "attention on the rung softmax" and shown[-1] == "0" and len(shown) == 9
+    assert shown[2].split(maxsplit=4) == ["1", "only", "look", "1", f"6 ({w[3]}), 5 ({w[2]}), 2..4 ({w[1]}), 1 ({w[0]})"]
+    assert shown[3].split() == ["2", "1..6", "(1/6)"]
+    assert lockstep(*run, "--rung", "exact").stdout.splitlines()[2].split()[3:] == ["1", "6", "(1)"]
+    file.write_text(text.replace("SCALE", "scale 1;").replace("LAST", "20"), encoding="utf-8")
+    assert lockstep(*run).stdout.splitlines()[2].split(maxsplit=4)[-1] == "6 (1.0000), 5 more below 0.001"
+    done = lockstep(*run, "--backend", "numpy")
+    assert done.returncode == 2 and "expected no --attention with --backend numpy" in done.stderr
+
+
+def test_attention_of_a_protocol_is_that_of_its_circuit(tiny: str) -> None:
+    shown = lockstep("run", tiny, "pair", "n=2", "--input", "1,2,3,3", "--attention", "--trace")
+    assert shown.returncode == 0 and shown.stdout.endswith("\n1\n")
+    assert "route_mail" in shown.stdout and "coordinates after" in shown.stdout
+    assert "every head rounded to the nearest" in shown.stdout
 
 
 def test_trace_of_a_protocol(tiny: str) -> None:

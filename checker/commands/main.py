@@ -88,6 +88,7 @@ def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: boo
 @click.argument("parameters", nargs=-1, metavar="[K=V]...")
 @click.option("--input", "given", required=True, metavar="LIST|random:SEED|all", help="Input words, e.g. 1,0,1.")
 @click.option("--trace", is_flag=True, help="Show every round and machine, or every layer and row.")
+@click.option("--attention", is_flag=True, help="Show who attends to whom in a circuit; a protocol is compiled first.")
 @click.option("--rung", type=click.Choice(["exact", "softmax", "rounded"]), help="Run a circuit on this rung instead of its own.")
 @click.option(
     "--backend",
@@ -104,6 +105,7 @@ def run(
     parameters: tuple[str, ...],
     given: str,
     trace: bool,
+    attention: bool,
     rung: str | None,
     backend: str,
     dtype: str | None,
@@ -117,16 +119,17 @@ def run(
     Examples:
       lockstep run parity.lks parity n=4 s=2 p=1 --input 1,0,1,1 --trace
       lockstep run parity.lks parity n=3 s=2 p=1 --input all
+      lockstep run parity.lks parity n=4 s=2 p=1 --input 1,0,1,1 --attention --rung exact
       lockstep run parity.lks parity n=3 s=2 p=1 --input all --backend numpy
     """
-    from checker.commands.runs import FloatOptions, run_command
+    from checker.commands.runs import FloatOptions, Shown, run_command
 
     if backend == "exact" and (dtype is not None or scale is not None):
         raise click.UsageError("--dtype and --scale go with --backend numpy")
     if backend == "numpy" and rung is not None:
         raise click.UsageError("--rung goes with --backend exact")
     floats = None if backend == "exact" else FloatOptions(dtype or "float64", scale)
-    return run_command(file, name, parameters, given, trace, floats, rung)
+    return run_command(file, name, parameters, given, Shown(trace, attention), floats, rung)
 
 
 @cli.command("compile")

@@ -11,7 +11,7 @@ import click
 
 from checker.commands.definitions import as_circuit, closed, needed, scaled
 from checker.kernel.enumeration import every_input
-from checker.kernel.replay.circuit import CircuitRun, replay_circuit
+from checker.kernel.replay.circuit import CircuitRun, attention, replay_circuit
 from checker.kernel.replay.enclosures import TooLong, Undecided
 from checker.kernel.replay.expressions import Fault, satisfies
 from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
@@ -20,7 +20,7 @@ from checker.language.diagnostics import NOWHERE, Diagnostic, Span, SpecError, s
 from checker.models.circuit import Circuit
 from checker.models.protocol import Array, Protocol
 from checker.proving.inputs import parse_input, random_inputs
-from checker.reporting.traces import Words, circuit_trace, protocol_trace
+from checker.reporting.traces import Words, attention_trace, circuit_trace, protocol_trace
 
 INPUT, RUNG = Span("--input", 0, 0), Span("--rung", 0, 0)
 RANDOM = re.compile(r"random:([0-9]{1,18})", re.ASCII)
@@ -34,19 +34,29 @@ class FloatOptions:
     scale: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown beside the output words."""
+
+    trace: bool = False
+    attention: bool = False
+
+
 def run_command(
     file: str,
     name: str,
     parameters: tuple[str, ...],
     given: str,
-    trace: bool,
+    shown: Shown,
     floats: FloatOptions | None = None,
     rung: str | None = None,
 ) -> int:
     """Print outputs. 1 if the run breaks the memory or a `keeps`, 2 if something has no value or is undecided."""
     model = closed(file, name, parameters)
     if floats is not None:
-        return _run_floats(name, model, given, trace, floats)
+        return _run_floats(name, model, given, shown, floats)
+    if shown.attention:
+        model = as_circuit(model)
     if rung is not None:
         model = _at_rung(model, rung)
     worst = 0
@@ -56,6 +66,8 @@ def run_command(
         start = f"{_flat(model.inputs, words)} -> " if given == "all" else ""
         try:
             run = _replay(model, words)
+            if shown.trace or shown.attention:
+                _show(model, words, run, shown, given)
         except Undecided as reason:
             why = "it takes too long" if isinstance(reason, TooLong) else "the bounds of the numbers leave open"
             text = f"{reason.place}{': ' if reason.place else ''}{why}: {reason}"
@@ -64,8 +76,6 @@ def run_command(
             click.echo(f"{start}undecided: {text}")
             worst = 2
             continue
-        if trace:
-            _show_trace(model, words, run, given)
         if run.fault is None:
             click.echo(start + _flat(model.outputs, run.outputs))
         elif given == "all":
@@ -81,10 +91,11 @@ def run_command(
     return worst
 
 
-def _run_floats(name: str, model: Protocol | Circuit, given: str, trace: bool, options: FloatOptions) -> int:
+def _run_floats(name: str, model: Protocol | Circuit, given: str, shown: Shown, options: FloatOptions) -> int:
     """The same in floating point, in batches. 2 if an output has no value."""
-    if trace:
-        raise spec_error("OPTION", "expected no --trace with --backend numpy: traces are exact", Span("--trace", 0, 0))
+    if shown.trace or shown.attention:
+        flag = "--trace" if shown.trace else "--attention"
+        raise spec_error("OPTION", f"expected no {flag} with --backend numpy: what is shown is exact", Span(flag, 0, 0))
     needed("numpy", "floats")
     from checker.backends.enough import enough
     from checker.backends.floats import FloatCircuit
@@ -147,15 +158,23 @@ def _inputs(model: Protocol | Circuit, given: str) -> Iterator[Words]:
         yield words
 
 
-def _show_trace(model: Protocol | Circuit, words: Words, run: ProtocolRun | CircuitRun, given: str) -> None:
+def _show(model: Protocol | Circuit, words: Words, run: ProtocolRun | CircuitRun, shown: Shown, given: str) -> None:
+    """Raises `Undecided`."""
+    lines: list[str] = []
+    if shown.trace:
+        lines += _trace(model, words, run)
+    if shown.attention and isinstance(model, Circuit):
+        lines += attention_trace(model, attention(model, words).layers)
     if not given[:1].isdigit():
         click.echo(f"input {_flat(model.inputs, words)}")
-    if isinstance(model, Protocol) and isinstance(run, ProtocolRun):
-        lines = protocol_trace(model, words, run)
-    else:
-        assert isinstance(model, Circuit) and isinstance(run, CircuitRun)
-        lines = circuit_trace(model, run)
     click.echo("\n".join(lines))
+
+
+def _trace(model: Protocol | Circuit, words: Words, run: ProtocolRun | CircuitRun) -> list[str]:
+    if isinstance(model, Protocol) and isinstance(run, ProtocolRun):
+        return protocol_trace(model, words, run)
+    assert isinstance(model, Circuit) and isinstance(run, CircuitRun)
+    return circuit_trace(model, run)
 
 
 def _flat(arrays: tuple[Array, ...], words: Words) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from checker.kernel.replay.circuit import CircuitRun
 from checker.kernel.replay.expressions import Message
+from checker.kernel.replay.heads import Look, Looks
 from checker.kernel.replay.protocol import ProtocolRun
 from checker.models.circuit import Circuit
 from checker.models.protocol import Array, Protocol, held
 
 Words = dict[str, tuple[int, ...]]
 COORDINATES = 12
+FAINT = Fraction(1, 1_000)  # weights below that are counted only
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
@@ -83,3 +86,36 @@ def circuit_trace(c: Circuit, run: CircuitRun) -> list[str]:
         rows.append(("" if place else "finish", str(w), reads, f"as machine {i}"))
     counts = f"rows {c.rows.start}..{c.rows.stop - 1}, width {c.width}, layers {len(c.layers)}"
     return [counts, *table(("layer", "row", "reads", "coordinates after"), rows)]
+
+
+def attention_trace(c: Circuit, layers: tuple[tuple[Looks, ...], ...]) -> list[str]:
+    """Layers x heads x rows: the rows that a row attends to, each with its weight; neighbours of one weight together."""
+    rows: list[tuple[str, ...]] = []
+    for k, (layer, heads) in enumerate(zip(c.layers, layers, strict=False), 1):
+        for h, (head, looks) in enumerate(zip(layer.heads, heads, strict=True)):
+            for place, (i, look) in enumerate(looks.items()):
+                rows.append(("" if place or h else f"{k} {layer.name}", "" if place else head.name, str(i), _weights(look)))
+    valid = ", every head rounded to the nearest" if c.rung == "rounded" else ""
+    return [f"attention on the rung {c.rung}{valid}", *table(("layer", "head", "row", "attends to rows (weight of each)"), rows)]
+
+
+def _weights(look: Look) -> str:
+    """The heaviest first."""
+    shown: list[tuple[int, int, str]] = []
+    for j, (low, high) in sorted(look.weights.items(), key=lambda x: (-x[1][0], x[0])):
+        if high < FAINT:
+            continue
+        weight = str(low) if low == high and low.denominator <= 10_000 else _decimal(low, high)
+        if shown and shown[-1][1:] == (j - 1, weight):
+            shown[-1] = (shown[-1][0], j, weight)
+        else:
+            shown.append((j, j, weight))
+    faint = sum(high < FAINT for _, high in look.weights.values())
+    more = [f"{faint} more below {float(FAINT)}"] if faint else []
+    return _listed([f"{first if first == last else f'{first}..{last}'} ({weight})" for first, last, weight in shown] + more)
+
+
+def _decimal(low: Fraction, high: Fraction) -> str:
+    """To four digits, if the bounds agree in them."""
+    least, most = f"{float(low):.4f}", f"{float(high):.4f}"
+    return least if least == most else f"{least}..{most}"
