@@ -8,12 +8,14 @@ from math import ceil, floor
 
 import flint
 import pytest
+from helpers import circuit
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checker.kernel.replay import angles
 from checker.kernel.replay import expressions as replay
 from checker.kernel.replay.angles import Real
+from checker.kernel.replay.circuit import replay_circuit as run_exactly
 from checker.kernel.replay.undecided import Undecided
 from checker.kernel.solver import ask
 from checker.language.parser import parse_expression
@@ -229,9 +231,7 @@ def test_replay_has_the_same_faults(text: str) -> None:
         replay.evaluate(parse_expression(text), replay.Scope({}, {}))
 
 
-@pytest.mark.parametrize(
-    "text", ["1 / cosine(1, 5)", "1 div cosine(1, 7)", "cosine(1, 10007)", "cosine(1, 97) + cosine(1, 113)"]
-)
+@pytest.mark.parametrize("text", ["1 / cosine(1, 5)", "1 div cosine(1, 7)", "cosine(1, 10007)", "cosine(1, 97) + cosine(1, 113)"])
 def test_replay_has_limits(text: str) -> None:
     with pytest.raises(Undecided):
         replay.evaluate(parse_expression(text), replay.Scope({}, {}))
@@ -283,3 +283,36 @@ def test_z3_knows_bounds_of_cosines_only() -> None:
     golden = v.scale(cosine(Fraction(1, 5)), x)
     assert ask(v.less(v.multiply(golden, x), 30), []).verdict == "unsat"  # 81 * 0.3090
     assert ask(v.less(v.multiply(golden, x), 25), []).verdict == "sat"
+
+
+# ---- in a whole circuit --------------------------------------------------------------------------------
+
+CIRCUIT = """
+function third(x) = floor(x * cosine(1, 5) + 1 / 3);
+circuit irrational { word 2; tokens 3; start; width 3; mask causal;
+  input x[3] in word;
+  output y[3] in word = READOUT;
+  layer fetch { head back { query angle(self - 1, 9); key angle(self, 9); value (0, row[1] * cosine(1, 5), 1); } } }"""
+
+
+@pytest.mark.parametrize(
+    "readout", ["round(row[2] / cosine(2, 12))", "third(row[1])", "if row[2] > 1 / 2 then 1 else round(4 * row[2] ^ 2)"]
+)
+def test_evaluator_and_replay_agree(readout: str) -> None:
+    c = circuit(CIRCUIT.replace("READOUT", readout))
+    for words in ((0, 1, 2), (3, 3, 0), (2, 0, 1)):
+        streams, outputs = sem.run(c, {"x": words})
+        run = run_exactly(c, {"x": words})
+        assert run.fault is None and [*run.outputs["y"]] == [outputs["y", k] for k in (1, 2, 3)]
+        for i, row in streams[-1].items():
+            assert all(floor(x * 2**60) == floor(run.rows[-1][i][k] * 2**60) for k, x in row.entries.items())  # type: ignore
+            assert row.entries.get(2, 0) == (words[i - 2] * cosine(Fraction(1, 5)) if i > 1 else 0)
+
+
+def test_an_irrational_word_is_a_fault_with_its_place() -> None:
+    c = circuit(CIRCUIT.replace("READOUT", "row[2]"))
+    with pytest.raises(Fault, match=r"expected a word of y in 0..3, found 3·cos\(2π·1/5\)") as found:
+        sem.run(c, {"x": (3, 1, 1)})
+    assert found.value.span.line == 5
+    fault = run_exactly(c, {"x": (3, 1, 1)}).fault
+    assert fault is not None and fault.span.line == 5 and fault.place == "row 2 in the output"

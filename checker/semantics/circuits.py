@@ -15,14 +15,26 @@ from checker.semantics import packets as pk
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic
-from checker.semantics.expressions import Condition, Fault, Meaning, Message, Scope, Vec, View, evaluate, join, number, truth
+from checker.semantics.expressions import (
+    MAX_DIGITS,
+    Condition,
+    Fault,
+    Meaning,
+    Message,
+    Scope,
+    Vec,
+    View,
+    evaluate,
+    join,
+    number,
+    truth,
+)
 from checker.semantics.machines import Effect, Sent, local_view, run_local
 from checker.semantics.masks import visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 Rows = dict[int, Vec]
-MAX_DIGITS = 4_096  # binary digits behind the point of a rounded dual
 
 
 @dataclass(slots=True)
@@ -207,30 +219,6 @@ def _sign(scope: Scope, e: s.Call) -> Vec:
         raise Fault(str(error), e.span) from None
 
 
-def _natural(n: Value, what: str, e: s.Call) -> int:
-    if isinstance(n, Term):
-        raise Unsupported(f"{e.function} with an unknown number of {what}")
-    if not t.is_whole(n) or n < 0:
-        raise Fault(f"{e.function} with {n} {what}: expected a natural number", e.span)
-    return int(n)
-
-
-def _angle(scope: Scope, e: s.Call) -> Meaning:
-    """angle(a, M), angle(a, M, g): cosine and sine of 2 pi a / M; cosine(a, M), cosine(a, M, g): the cosine alone."""
-    a, *numbers = (number(evaluate(x, scope), x.span) for x in e.arguments)
-    if isinstance(a, Cyclotomic):
-        raise Fault(f"{e.function} of {a}: expected a rational number", e.span)
-    m = _natural(numbers[0], "parts of a turn", e)
-    if m < 1:
-        raise Fault(f"{e.function} with {m} parts of a turn: expected a positive number", e.span)
-    g = _natural(numbers[1], "digits", e) if len(numbers) == 2 else None
-    if g is not None and g > MAX_DIGITS:
-        raise Fault(f"{e.function} with {g} digits: expected at most {MAX_DIGITS}", e.span)
-    turns = v.divide(a, m)
-    cosine = v.cosine(turns, g)
-    return cosine if e.function == "cosine" else join([cosine, v.cosine(v.subtract(turns, Fraction(1, 4)), g)])
-
-
 VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
     "zeros": _zeros,
     "unit": _unit,
@@ -240,8 +228,6 @@ VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
     "hadamard_dual": _family(pk.hadamard_dual),
     "sign": _sign,
     "sign_dual": _sign,
-    "angle": _angle,
-    "cosine": _angle,
 }
 
 

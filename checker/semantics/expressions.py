@@ -20,6 +20,7 @@ from checker.semantics.values import Unsupported
 
 MAX_CALLS = 600
 MAX_ITEMS = 1_000_000
+MAX_DIGITS = 4_096  # binary digits behind the point
 OF_ROW = ("packed", "destinations")  # what a row sends: a function sees its parameters only
 
 
@@ -404,6 +405,8 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
     arguments_ = [evaluate(a, scope) for a in e.arguments]
     if name == "permutation":
         return _permutation(arguments_[0], e.span)
+    if name in ("angle", "cosine"):
+        return _angle(e, arguments_)
     for x in arguments_:
         number(x, e.span)
     if name in ("min", "max"):
@@ -420,6 +423,30 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
     if name in _ROUNDING:
         return _ROUNDING[name](arguments_[0])
     raise Fault(f"{name} is not a function", e.span)
+
+
+def _natural(n: Value, what: str, e: s.Call) -> int:
+    if isinstance(n, Term):
+        raise Unsupported(f"{e.function} with an unknown number of {what}")
+    if not t.is_whole(n) or n < 0:
+        raise Fault(f"{e.function} with {n} {what}: expected a natural number", e.span)
+    return int(n)
+
+
+def _angle(e: s.Call, arguments: list[Meaning]) -> Meaning:
+    """angle(a, M), angle(a, M, g): cosine and sine of 2 pi a / M; cosine(a, M), cosine(a, M, g): the cosine alone."""
+    a, *numbers = (number(x, e.span) for x in arguments)
+    if isinstance(a, Cyclotomic):
+        raise Fault(f"{e.function} of {a}: expected a rational number", e.span)
+    m = _natural(numbers[0], "parts of a turn", e)
+    if m < 1:
+        raise Fault(f"{e.function} with {m} parts of a turn: expected a positive number", e.span)
+    g = _natural(numbers[1], "digits", e) if len(numbers) == 2 else None
+    if g is not None and g > MAX_DIGITS:
+        raise Fault(f"{e.function} with {g} digits: expected at most {MAX_DIGITS}", e.span)
+    turns = v.divide(a, m)
+    cosine = v.cosine(turns, g)
+    return cosine if e.function == "cosine" else join([cosine, v.cosine(v.subtract(turns, Fraction(1, 4)), g)])
 
 
 _ROUNDING = {"ceil": v.ceil, "floor": v.floor, "round": v.nearest}
