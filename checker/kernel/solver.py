@@ -85,6 +85,7 @@ class _Translate:
         self.done: dict[Term, Any] = {}
         self.variables: dict[str, Any] = {}
         self.arrays: dict[str, Any] = {}
+        self.searches: dict[tuple[Any, ...], Any] = {}
         self.side: list[Any] = []
 
     def __call__(self, value: Value) -> Any:
@@ -125,6 +126,8 @@ class _Translate:
             return z3.Real(f"X[{node.args[0]},{node.args[1]}]")
         if node.op == "read":
             return self.read(node.args[0], self.argument(node.args[1]), z3)
+        if node.op == "search":
+            return self.search(node, z3)
         if node.op == "table":
             entries, index = node.args[0], self.argument(node.args[1])
             result = z3.IntVal(entries[-1])
@@ -170,6 +173,19 @@ class _Translate:
         self.side.append(z3.Implies(z3.And(index >= 1, index <= array.size), z3.And(x >= array.low, x <= array.high)))
         if str(index).isdigit():
             self.variables[f"{array.name}[{index}]"] = x
+        return x
+
+    def search(self, node: Term, z3: Any) -> Any:
+        """A function of the numbers that it depends on, of which only its range is known."""
+        kind, body, names, *values, low, high = node.args
+        numbers = [x for x in (*values, low, high) if not isinstance(x, ArraySymbol)]
+        arrays = tuple(x for x in values if isinstance(x, ArraySymbol))
+        f = self.searches.setdefault(
+            (kind, body, names, arrays), z3.Function(f"search {len(self.searches)}", *[z3.IntSort()] * (len(numbers) + 1))
+        )
+        x, low, high = f(*(self.argument(a) for a in numbers)), self.argument(low), self.argument(high)
+        self.side.append(z3.Implies(low <= high, z3.And(low <= x, x <= high)))
+        self.side.append(z3.Implies(low > high, x == low))
         return x
 
     def within(self, x: Any, low: int | None, high: int | None) -> None:

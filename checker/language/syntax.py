@@ -576,6 +576,23 @@ class SourceFile:
     items: tuple[Item, ...]
 
 
+def free_names(node: object) -> set[str]:
+    """The names and arrays that a tree refers to and does not bind itself (functions are not among them)."""
+    match node:
+        case Name(name):
+            return {name}
+        case Index(array, index):
+            return {array} | free_names(index)
+        case Reduce(_, body, binder, condition):
+            bound = {binder.variable} if not isinstance(binder, OverInbox) else {*binder.variables, binder.source}
+            outside = free_names(binder) if not isinstance(binder, OverHeld) else {binder.array}
+            return outside | ({x for y in (body, condition) for x in free_names(y)} - bound)
+        case tuple():
+            return {x for y in node for x in free_names(y)}
+    fields = getattr(node, "__dataclass_fields__", None)
+    return set() if fields is None else {x for f in fields if f != "span" for x in free_names(getattr(node, f))}
+
+
 def mentions(node: object, *names: str) -> bool:
     """Does a name occur in the tree, as a name, an array or a function?"""
     if isinstance(node, (Name, Index, Call)):

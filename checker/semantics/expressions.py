@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 from checker.language import syntax as s
@@ -78,6 +79,16 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class OfRows:
+    """What the rows low..high hold in a field of a lemma."""
+
+    name: str
+    get: Callable[[Value], Value]
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class Vec:
     """A vector: sparse entries (1-based) and its length; `rows` are multiples of unknown rows X_j (for cuts).
 
@@ -126,6 +137,7 @@ class Scope:
     guard: Value = True
     inbox: tuple[Message, ...] | None = None
     held: dict[str, range] = field(default_factory=dict)
+    rows: dict[str, OfRows] = field(default_factory=dict)  # in a lemma: what other rows hold
     conditions: list[Condition] | None = None  # None: nobody would prove them
     at: Callable[[Value], tuple[Message, ...]] | None = None
     machines: int = 0
@@ -162,7 +174,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
                 raise Fault(f"{name} has no value here", e.span)
             return scope.names[name]
         case s.Index(array, index):
-            return _index(e, scope.names.get(array), evaluate(index, scope), scope)
+            return _index(e, scope.rows.get(array, scope.names.get(array)), evaluate(index, scope), scope)
         case s.Unary(operator, operand):
             x = evaluate(operand, scope)
             if isinstance(x, Vec):
@@ -228,7 +240,7 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
             row, size = array.noise
             result = v.add(result, t.error(row, int(index), size))
         return result
-    if not isinstance(array, View):
+    if not isinstance(array, (View, OfRows)):
         raise Fault(f"{e.array} is not an array here", e.span)
     if not t.is_whole(number(index, e.span)):
         if isinstance(index, Term):
@@ -319,6 +331,8 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
 
 
 def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
+    if scope.conditions is not None and (interval := search_range(e, scope)) is not None:
+        return _search(e, *interval, scope)
     found: list[tuple[Value, Any]] = []
     for guard, names in items(e.binder, scope):
         inner = scope.under(guard).bind(**names)
@@ -328,6 +342,57 @@ def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
         if guard is not False:
             found.append((guard, evaluate(e.body, inner)))
     return _fold(e.kind, found, scope, e.span)
+
+
+def search_range(e: s.Reduce, scope: Scope) -> tuple[Value, Value] | None:
+    """The bounds a..b of `max(v for v in a..b if c)` or of `min(...)` if they are not both known; None for everything else."""
+    b = e.binder
+    if e.kind not in ("max", "min") or not isinstance(b, s.OverRange) or e.body != s.Name(b.variable) or e.condition is None:
+        return None
+    low, high = (number(evaluate(y, scope), b.span) for y in (b.low, b.high))
+    if not v.symbolic(low, high) or not (t.is_whole(low) and t.is_whole(high)):
+        return None
+    return low, high
+
+
+def _search(e: s.Reduce, low: Value, high: Value, scope: Scope) -> Value:
+    """A number in low..high that depends on what the condition depends on, and on nothing else.
+
+    The condition must be defined at all numbers in low..high, and hold at the first that is looked at: so there is a largest one.
+    """
+    assert isinstance(e.binder, s.OverRange) and e.condition is not None
+    names = tuple(sorted(s.free_names(e.condition) - {e.binder.variable}))
+    if not scope.rows.keys().isdisjoint(names):
+        raise Unsupported("a search that depends on what other rows hold")
+    values = tuple(_known_whole(name, scope, e.span) for name in names if name in scope.names)
+    scope.require(v.at_most(low, high), f"{e.kind} of nothing", e.span)
+    first = low if e.kind == "max" else high
+    holds = truth(evaluate(e.condition, scope.bind(**{e.binder.variable: first})), e.span)
+    scope.require(holds, f"{e.kind} of numbers of which the first is not certain", e.span)
+    condition_of(e, low, high, scope)
+    return t.search(e.kind, (e.binder.variable, e.condition), tuple(x for x in names if x in scope.names), values, low, high)
+
+
+def condition_of(e: s.Reduce, low: Value, high: Value, scope: Scope) -> tuple[Term, Value]:
+    """An unknown number of low..high, and whether the condition of a `max` or `min` holds there."""
+    assert isinstance(e.binder, s.OverRange) and e.condition is not None
+    least, most = t.bounds(low)[0], t.bounds(high)[1]
+    k = t.variable(  # no name of the language
+        f"{e.binder.variable} {scope.calls}", None if least is None else floor(least), None if most is None else ceil(most)
+    )
+    inside = v.both(v.at_most(low, k), v.at_most(k, high))
+    inner = replace(scope.under(inside).bind(**{e.binder.variable: k}), calls=scope.calls + 1)
+    return k, truth(evaluate(e.condition, inner), e.span)
+
+
+def _known_whole(name: str, scope: Scope, span: Span) -> Any:
+    """What a search depends on: numbers, and whole arrays."""
+    x = scope.names[name]
+    if isinstance(x, View) and isinstance(x.entries, ArraySymbol) and (x.low, x.high) == (1, x.entries.size):
+        return x.entries
+    if isinstance(x, (int, Fraction, Term)) and not v.is_boolean(x):
+        return x
+    raise Unsupported(f"a search that depends on {name}")
 
 
 def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -> Meaning:
@@ -394,7 +459,7 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
             raise Unsupported(f"{name} calls itself more than {MAX_CALLS} times deep")
         arguments = {p: evaluate(a, scope) for p, a in zip(f.parameters, e.arguments, strict=True)}
         pure = {k: b for k, b in scope.builtins.items() if k not in OF_ROW}
-        inner = replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}, at=None, builtins=pure)
+        inner = replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}, rows={}, at=None, builtins=pure)
         return evaluate(f.body, inner)
     if name in scope.builtins:
         return scope.builtins[name](scope, e)

@@ -64,7 +64,7 @@ class _Store:
             return found
         term = Term()
         term.op, term.args, term.low, term.high = op, args, low, high
-        term.whole = op in ("var", "read", "table", "div") or (
+        term.whole = op in ("var", "read", "table", "div", "search") or (
             op in ("lin", "mul", "mod", "max", "ite") and all(is_whole(a) for a in (args[1:] if op == "ite" else args))
         )
         self.count += 1
@@ -105,7 +105,7 @@ def of_reals(value: Value) -> bool:
         node = stack.pop()
         if isinstance(node, Term) and node not in seen:
             seen.add(node)
-            if node.op in ("var", "coordinate", "error", "read", "table"):
+            if node.op in ("var", "coordinate", "error", "read", "table", "search"):
                 return False
             stack.extend(a for a in node.args if isinstance(a, Term))
     return True
@@ -137,6 +137,20 @@ def table(entries: tuple[int, ...], index: Value) -> Value:
     if entries == tuple(range(1, len(entries) + 1)):
         return index
     return _STORE.make("table", (entries, index), min(entries), max(entries))
+
+
+def search(kind: str, body: Any, names: tuple[str, ...], values: tuple[Any, ...], low: Value, high: Value) -> Value:
+    """The largest (`kind` max) or smallest whole number v in low..high at which a condition holds.
+
+    `body` is the condition with what binds v (a tree of the language); `names` are its other free names and `values`
+    what they stand for. Whoever asks must show that there is such a number; where there is none, it is any of low..high, and
+    low where these are none.
+    """
+    if low is high or (not isinstance(low, Term) and not isinstance(high, Term) and low == high):
+        return low
+    lows, highs = bounds(low), bounds(high)
+    top = None if highs[1] is None or lows[1] is None else max(highs[1], lows[1])
+    return _STORE.make("search", (kind, body, names, *values, low, high), lows[0], top)
 
 
 def bounds(value: Value) -> tuple[Rational | None, Rational | None]:
@@ -197,6 +211,11 @@ def show(value: Value, depth: int = 6) -> str:
         return f"e[{value.args[0]},{value.args[1]}]"
     if value.op == "read":
         return f"{value.args[0].name}[{show(value.args[1], depth - 1)}]"
+    if value.op == "search":
+        kind, _, names, *values, low, high = value.args
+        shown = (show(x, depth - 1) if isinstance(x, Term) else str(getattr(x, "name", x)) for x in values)
+        given = ", ".join(f"{k} = {x}" for k, x in zip(names, shown, strict=True))
+        return f"{kind}(of {show(low, depth - 1)}..{show(high, depth - 1)}; {given})"
     if value.op == "lin":
         parts = [
             f"{'' if c == 1 else f'{c}·'}{show(t, depth - 1)}" for t, c in zip(value.args[1::2], value.args[2::2], strict=True)

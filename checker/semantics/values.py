@@ -309,6 +309,9 @@ def rebuild(node: Term, args: tuple[Any, ...]) -> Value:
         return t.read(*args)
     if node.op == "table":
         return t.table(*args)
+    if node.op == "search":
+        kind, body, names, *values, low, high = args
+        return t.search(kind, body, names, tuple(values), low, high)
     if node.op in ("and", "max"):
         join = both if node.op == "and" else maximum
         result = args[0]
