@@ -9,8 +9,9 @@ from hashlib import sha256
 from checker.language import syntax as s
 from checker.language.printer import expression
 from checker.models.circuit import Circuit, Selector
+from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
-from checker.semantics.precision import Margins
+from checker.semantics.precision import Margins, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,51 @@ class ForReals:
         return f"{expression(self.condition)} for all real {', '.join(self.variables)}{tail}"
 
 
-Judgement = Fits | Computes | Selects | Propagates | Attends | Delivers | LayerStep | Simulates | Counts | ForReals
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """A lemma about a head: whatever the rows hold in its fields, each row's largest scores are those of exactly the rows
+    stated: each by more than 0, and by at least `margin`, above all other rows that the mask lets it attend to."""
+
+    lemma: Lemma
+    margin: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        reads = ", ".join(expression(e) for e in self.lemma.reads)
+        return f"{self.lemma.name}: every row reads {reads}" + (f" by {shown(self.margin)}" if self.margin else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The rows that a head of a layer (0-based) reads: over `self` and the input arrays.
+
+    Their scores are the largest, by more than 0 and by at least `margin`.
+    """
+
+    layer: int
+    head: str
+    rows: tuple[s.Expr, ...]
+    margin: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        return f"{self.head} in layer {self.layer + 1} reads {', '.join(expression(e) for e in self.rows)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """For every input and every valid run, the heads read in every row exactly the rows that the cuts say.
+
+    The cuts are in the order of the layers; all but those of the last layer name every head of their layers.
+    """
+
+    circuit: Circuit
+    cuts: tuple[Cut, ...]
+    functions: tuple[s.FunctionDefinition, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.circuit.name}: {'; '.join(map(str, self.cuts))}"
+
+
+Judgement = Fits | Computes | Selects | Propagates | Attends | Delivers | LayerStep | Simulates | Counts | ForReals | Picks | Reads
 
 
 def digest(judgement: Judgement) -> str:
