@@ -337,11 +337,7 @@ def _by_table(lemma: Lemma) -> Found:
             scores: dict[int, list[tuple[State, Any]]] = {}
             biggest = 0
             for j in seen[i]:
-                scores[j] = [
-                    (b, sum(map(int.__mul__, short, numbers)))
-                    for b, _, numbers in table.keys[j]
-                    if j != i or b == own
-                ]
+                scores[j] = [(b, sum(map(int.__mul__, short, numbers))) for b, _, numbers in table.keys[j] if j != i or b == own]
                 count += len(scores[j])
             if table.rational:
                 gap = stated(_Row(i, own, scores, 0))
@@ -419,10 +415,12 @@ def _plain_names(node: Any) -> set[str]:
 def _fixed(lemma: Lemma, row: _Row) -> Any:
     """The stated rows depend on the row itself alone."""
     here = scope(lemma, row.i, dict(zip(_names(lemma), row.own, strict=True)))
-    targets = list(dict.fromkeys(number(evaluate(e, here), e.span) for e in lemma.reads))
-    for x in targets:
-        if x not in row.scores:
+    targets: list[int] = []
+    for e in lemma.reads:
+        x = number(evaluate(e, here), e.span)
+        if not isinstance(x, int) or x not in row.scores:
             raise Mistaken(f"it cannot attend to row {x}", row.i, {row.i: row.own})
+        targets += [] if x in targets else [x]
     stated = [(x, b, score) for x in targets for b, score in row.scores[x]]
     low = min(stated, key=lambda y: y[2])
     high = max(stated, key=lambda y: y[2])
@@ -445,7 +443,7 @@ def _fixed(lemma: Lemma, row: _Row) -> Any:
 def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> Any:
     """The stated row is the last (or first) of a range whose field fits."""
     assert isinstance(e.binder, s.OverRange) and e.condition is not None
-    own = dict(zip(_names(lemma), row.own, strict=True))
+    own: dict[str, Value] = dict(zip(_names(lemma), row.own, strict=True))
     here = scope(lemma, row.i, own)
     low, high = evaluate(e.binder.low, here), evaluate(e.binder.high, here)
     if not (t.is_whole(low) and t.is_whole(high)):
