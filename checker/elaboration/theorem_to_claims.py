@@ -10,8 +10,23 @@ from typing import Any
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
+from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import Loaded
-from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
+from checker.kernel.cut_rules import Hints, Use
+from checker.kernel.judgements import (
+    Attends,
+    Computes,
+    Counts,
+    Cut,
+    Delivers,
+    Fits,
+    ForReals,
+    Judgement,
+    Picks,
+    Reads,
+    Selects,
+    Simulates,
+)
 from checker.kernel.proofs import NotProved
 from checker.kernel.routing_rules import routing_head
 from checker.language import printer
@@ -21,6 +36,7 @@ from checker.language.parser import parse
 from checker.language.syntax import mentions
 from checker.models import printing
 from checker.models.circuit import RUNGS, Circuit, Selector
+from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
 
 Model = Protocol | Circuit
@@ -32,7 +48,8 @@ MAX_SELECTOR = 10_000_000  # columns, rows and parameters of a selector that a c
 class ClaimAt:
     """A claim at one instance. `judgements` must all hold; none: `problem` says why there is nothing to prove.
 
-    `origin` is the protocol that a circuit was compiled from, where there is one: a hint for the prover, never believed.
+    `origin` is the protocol that a circuit was compiled from, where there is one, and `hints` what the theorem says that the
+    heads of the circuit read, and by which lemmas: hints for the prover, never believed.
     """
 
     theorem: str
@@ -44,6 +61,7 @@ class ClaimAt:
     judgements: tuple[Judgement, ...]
     origin: Protocol | None = None
     problem: str = ""
+    hints: Hints = Hints()
 
 
 class Models:
@@ -54,6 +72,7 @@ class Models:
         self.functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
         self.made: dict[object, Model] = {}
         self.origins: dict[Circuit, Protocol] = {}
+        self.lemmas: dict[tuple[str, tuple[int, ...]], Lemma] = {}
 
     def close(self, name: str, arguments: tuple[int, ...], span: Span) -> Model:
         d = self.definitions[name]
@@ -69,6 +88,17 @@ class Models:
                 else close_circuit(d, given, self.functions)
             )
         return self.made[key]
+
+    def lemma(self, name: str, arguments: tuple[int, ...], span: Span) -> Lemma:
+        d = self.definitions.get(name)
+        if not isinstance(d, s.LemmaDefinition):
+            raise spec_error("TYPE", f"expected a lemma, found {name}", span)
+        if len(arguments) != len(d.parameters):
+            raise spec_error("ARITY", f"expected {len(d.parameters)} parameters for {name}, found {len(arguments)}", span)
+        key = (name, arguments)
+        if key not in self.lemmas:
+            self.lemmas[key] = close_lemma(d, dict(zip(d.parameters, arguments, strict=True)), self.functions)
+        return self.lemmas[key]
 
     def compile(self, p: Protocol, options: tuple[tuple[str, str], ...]) -> Circuit:
         """The compiler's output reaches the prover only as parsed text."""
@@ -166,9 +196,61 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
         else:
             constants[let.name] = _number(let.value, constants, models.functions)
     place = tuple(instance.items())
+    cuts: dict[Circuit, list[tuple[Cut, Use | None]]] = {}
     for c in t.claims:
-        found, origin, problem = _judgements(c, constants, bound, models, instance, original)
-        yield ClaimAt(t.name, c.name, place, printer.statement_text(c.statement), c.expect, c.span, found, origin, problem)
+        if isinstance(c.statement, s.Reads):
+            circuit, here = cuts_of(c.statement, constants, bound, models)
+            cuts.setdefault(circuit, []).extend(here)
+    for c in t.claims:
+        found, origin, problem = _judgements(c, constants, bound, models, instance, original, cuts)
+        subject = next((j.circuit if isinstance(j, Reads) else j.subject for j in found if isinstance(j, (Reads, Computes))), None)
+        hints = _hints(cuts.get(subject, []), models) if isinstance(subject, Circuit) else Hints()
+        text = printer.statement_text(c.statement)
+        yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origin, problem, hints)
+
+
+def cuts_of(
+    e: s.Reads, constants: dict[str, int], bound: dict[str, Model], models: Models
+) -> tuple[Circuit, list[tuple[Cut, Use | None]]]:
+    """The circuit, and what its heads are said to read, each by a lemma if one is named."""
+    c = _named(e.circuit, bound, models, e.span)
+    if not isinstance(c, Circuit):
+        raise spec_error("TYPE", f"expected a circuit, found the protocol {e.circuit}", e.span)
+    known: dict[str, int] = {}
+    layer, rows, each, lemma = _sizes((e.layer, e.rows, e.each, e.lemma), known, lambda n: _named(n, bound, models, e.span))
+    known |= constants
+    arrays = tuple(a.name for a in c.inputs)
+    found: list[tuple[Cut, Use | None]] = []
+    for values in _each(each, known, models.functions):
+        here = known | values
+        number = _number(layer, here, models.functions)
+        if not 1 <= number <= len(c.layers):
+            raise spec_error("RANGE", f"expected a layer of {e.circuit} in 1..{len(c.layers)}, found {number}", e.span)
+        heads = [h.name for h in c.layers[number - 1].heads]
+        if e.head not in heads:
+            raise spec_error(
+                "NAME", f"expected a head of layer {number} ({', '.join(heads) or 'it has none'}), found `{e.head}`", e.span
+            )
+        read = tuple(fold(x, here, models.functions, ("self", *arrays)) for x in rows)
+        use = None
+        if lemma is not None:
+            numbers = tuple(_number(a, here, models.functions) for a in lemma.arguments)
+            fields_ = tuple((k, fold(x, here, models.functions, ("self", "row", *arrays))) for k, x in lemma.options)
+            use = Use(models.lemma(lemma.function, numbers, lemma.span), fields_)
+        found.append((Cut(number - 1, e.head, read), use))
+    return c, found
+
+
+def _hints(cuts: list[tuple[Cut, Use | None]], models: Models) -> Hints:
+    named = tuple((cut.rows, () if use is None else use.fields) for cut, use in cuts)
+    return Hints(tuple(cuts), called(models.functions, named))
+
+
+def _each(each: s.ForEach | None, known: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> list[dict[str, int]]:
+    if each is None:
+        return [{}]
+    low, high = _number(each.low, known, functions), _number(each.high, known, functions)
+    return [{each.variable: k} for k in range(low, high + 1)]
 
 
 def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
@@ -199,6 +281,7 @@ def _judgements(
     models: Models,
     instance: dict[str, int],
     original: Models | None,
+    cuts: dict[Circuit, list[tuple[Cut, Use | None]]],
 ) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
     def protocol(name: str) -> Protocol:
         found = _named(name, bound, models, c.span)
@@ -254,6 +337,14 @@ def _judgements(
             origin = models.origins.get(subject) if isinstance(subject, Circuit) else None
             problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
             return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
+        case s.Reads():
+            subject_, here = cuts_of(c.statement, constants, bound, models)
+            used = _hints(cuts[subject_], models).functions
+            return tuple(Reads(subject_, (x,), used) for x, _ in here), None, "" if here else "no layer is named: the range is empty"
+        case s.LemmaHolds(lemma, margin):
+            least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
+            numbers_ = tuple(_number(a, constants, models.functions) for a in lemma.arguments)
+            return (Picks(models.lemma(lemma.function, numbers_, lemma.span), least),), None, ""
         case s.Holds(condition):
             values: dict[str, int] = {}
             named = _sizes(condition, values, lambda n: subject_of(_named(n, bound, models, c.span)))

@@ -1,12 +1,12 @@
 """Rules about circuits whose heads read rows that depend on data: one cut a head, by a lemma, and then the whole (Theorem 4.2).
 
-The residual stream is followed for every input at once: row 0, if there is a start token, and the unknown row `SELF`, as terms over
-the input arrays. What a head reads is what its cut says, so that its output is a substitution: row e's value for SELF = e.
+The residual stream is followed for every input at once: row 0, if there is a start token, and the unknown row `SELF`, as terms
+over the input arrays. What a head reads is what its cut says, so that its output is a substitution: row e's value for SELF = e.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -62,6 +62,14 @@ class Use:
 
     lemma: Lemma
     fields: tuple[tuple[str, s.Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a theorem says that the heads of a circuit read, by which lemmas, and the functions in that: never believed."""
+
+    cuts: tuple[tuple[Cut, Use | None], ...] = ()
+    functions: tuple[s.FunctionDefinition, ...] = ()
 
 
 def me(c: Circuit) -> Term:
@@ -447,12 +455,7 @@ def _computes(j: Computes, c: Circuit, full: Reads, reads: Proved) -> Proved:
             work.show(condition.term, f"the readout of {a.name}: {condition.reason}", *assumed)
         work.conditions.clear()
         work.show(v.both(v.at_most(a.low, word), v.at_most(word, a.high)), f"{a.name} is in its range", *assumed)
-        outputs[a.name] = OfRows(
-            a.name,
-            lambda k, word=word, first=first: v.substitute(word, me(c), v.add(k, first - 1)),
-            1,
-            a.size,  # type: ignore[misc]
-        )
+        outputs[a.name] = OfRows(a.name, _word_on_row(c, word, first), 1, a.size)
         first += a.size
     names: dict[str, Any] = {**_arrays(c), **outputs}
     if j.each is not None:
@@ -465,6 +468,11 @@ def _computes(j: Computes, c: Circuit, full: Reads, reads: Proved) -> Proved:
     work.show(goal, f"{c.name} computes it")
     off = f", off by at most {shown(final.off)}" if final.off else ""
     return conclude(j, "composition of cuts", f"{len(c.layers)} layers; the readouts{off}; {work.tally}", reads)
+
+
+def _word_on_row(c: Circuit, word: Value, first: int) -> Callable[[Value], Value]:
+    """Output word k, read off row first + k - 1."""
+    return lambda k: v.substitute(word, me(c), v.add(k, first - 1))
 
 
 def _readout_names(c: Circuit, final: Stream) -> dict[str, Any]:

@@ -200,7 +200,20 @@ class Reads:
         return f"{self.circuit.name}: {'; '.join(map(str, self.cuts))}"
 
 
-Judgement = Fits | Computes | Selects | Propagates | Attends | Delivers | LayerStep | Simulates | Counts | ForReals | Picks | Reads
+Judgement = (
+    Fits
+    | Computes
+    | Selects
+    | Propagates
+    | Attends
+    | Delivers
+    | LayerStep
+    | Simulates
+    | Counts
+    | ForReals
+    | Picks
+    | Reads
+)
 
 
 def digest(judgement: Judgement) -> str:

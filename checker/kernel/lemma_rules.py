@@ -12,11 +12,14 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import product
 from math import inf, lcm, prod
+from operator import mul
 from typing import Any
 
 from checker.kernel.judgements import Picks
 from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.solver import Tally, prove
 from checker.language import syntax as s
+from checker.language.diagnostics import NOWHERE
 from checker.models.lemma import Lemma
 from checker.semantics import circuits as sem
 from checker.semantics import terms as t
@@ -96,7 +99,7 @@ def _symbols(lemma: Lemma, name: str) -> tuple[Term, dict[str, Value]]:
     me = t.variable(name, lemma.low, lemma.high)
     own: dict[str, Value] = {}
     for f in lemma.fields:
-        low, high = (number(evaluate(e, scope(lemma, me, {}, [])), s.Number(0).span) for e in (f.low, f.high))
+        low, high = (number(evaluate(e, scope(lemma, me, {}, [])), NOWHERE) for e in (f.low, f.high))
         least, most = t.bounds(low)[0], t.bounds(high)[1]
         if least is None or most is None or not (t.is_whole(low) and t.is_whole(high)):
             raise Unsupported(f"field {f.name} without whole bounds")
@@ -171,9 +174,10 @@ def choose_case(cases: tuple[s.Case, ...], scope: Scope, width: int = WIDTH) -> 
     return result
 
 
+@lru_cache(maxsize=1_000)
 def _by_squares(lemma: Lemma) -> Found | None:
-    """score(i, j) = a number that depends on i alone - s * ((j - t)(j - u))^2, t and u the stated rows, s > 0: all whole, so other
-    rows score at least s less."""
+    """score(i, j) = a number that depends on i alone - s * ((j - t)(j - u))^2, t and u the stated rows, s > 0: all whole, so
+    other rows score at least s less."""
     try:
         (i, own), (j, other) = _symbols(lemma, "i"), _symbols(lemma, "j")
         conditions: list[Any] = []
@@ -195,7 +199,10 @@ def _by_squares(lemma: Lemma) -> Found | None:
         return None
     if sympy.expand(difference.as_expr() + s_ * sympy.prod(unknown - x for x in rows) ** 2) != 0:
         return None
-    if not _stated_rows_are_seen(lemma):
+    try:
+        if not _stated_rows_are_seen(lemma, i, own, targets):
+            return None
+    except (NotProved, Unsupported, Fault):
         return None
     margin = Fraction(int(s_.p), int(s_.q))
     power = "(j - t)^2" if len(rows) == 1 else "((j - t)(j - u))^2"
@@ -220,17 +227,23 @@ def _polynomial(x: Value) -> Any:
     raise Unsupported(f"{x.op} in a polynomial")
 
 
-def _stated_rows_are_seen(lemma: Lemma) -> bool:
-    """Do the mask and the rows hold every stated row? And are there values at all?"""
-    some = False
-    for i in lemma.rows:
-        seen = set(_visible(lemma)[i])
-        for own in states(lemma, i):
-            some = True
-            here = scope(lemma, i, dict(zip(_names(lemma), own, strict=True)))
-            if not all(evaluate(e, here) in seen for e in lemma.reads):
-                return False
-    return some
+def _stated_rows_are_seen(lemma: Lemma, me: Term, own: dict[str, Value], targets: list[Value]) -> bool:
+    """Do the mask and the rows hold every stated row, whatever a row holds? And are there values for every row?"""
+    if any(next(states(lemma, i), None) is None for i in lemma.rows):
+        return False
+    here = scope(lemma, me, own)
+    known: list[Value] = []
+    for f in lemma.fields:
+        low, high = (number(evaluate(e, here), NOWHERE) for e in (f.low, f.high))
+        known += [v.at_most(low, own[f.name]), v.at_most(own[f.name], high)]
+    known += [truth(evaluate(e, here), e.span) for e in lemma.assumptions]
+    tally = Tally()
+    for x in targets:
+        prove(v.both(v.at_most(lemma.low, x), v.at_most(x, lemma.high)), known, "there is the row", tally)
+        if lemma.mask is not None:
+            seen = truth(evaluate(lemma.mask, Scope({"self": me, "other": x}, _functions(lemma))), lemma.mask.span)
+            prove(seen, known, "the mask lets the row be seen", tally)
+    return True
 
 
 # ---- all scores --------------------------------------------------------------------------------
@@ -267,25 +280,26 @@ class _Table:
 
     held: dict[int, list[State]]
     queries: dict[tuple[int, State], tuple[Vec, tuple[int, ...]]]
-    keys: dict[int, list[tuple[State, Vec, tuple[int, ...]]]]
+    own: dict[tuple[int, State], tuple[State, Vec, tuple[int, ...]]]  # the keys
+    keys: dict[
+        int, list[tuple[State, Vec, tuple[int, ...]]]
+    ]  # those of a row that differ, or whose fields matter to what is stated
     unit: tuple[int, int]  # of queries, of keys
     rational: bool
 
 
-def _tabulate(lemma: Lemma) -> _Table:
+def _tabulate(lemma: Lemma, matters: list[int]) -> _Table:
     held = {i: list(states(lemma, i)) for i in lemma.rows}
     total = sum(map(len, held.values()))
     if not all(held.values()):
         if total == 0:
             raise Never("no values satisfy the assumptions")
         raise Never(f"no values satisfy the assumptions in row {next(i for i, x in held.items() if not x)}")
-    seen = _visible(lemma)
-    pairs = sum(len(held[i]) * sum(len(held[j]) for j in seen[i]) for i in lemma.rows)
-    if total > MAX_STATES or pairs > MAX_SCORES:
-        raise Unsupported(f"{pairs:,} scores are more than {MAX_SCORES:,}")
+    if total > MAX_STATES:
+        raise Unsupported(f"{total:,} values of rows are more than {MAX_STATES:,}")
     names = _names(lemma)
     vectors: list[dict[tuple[int, State], Vec]] = [{}, {}]
-    for i, own in ((i, own) for i in lemma.rows for own in held[i]):
+    for i, own in ((row, own) for row in lemma.rows for own in held[row]):
         here = scope(lemma, i, dict(zip(names, own, strict=True)))
         for found, cases in zip(vectors, (lemma.query, lemma.key), strict=True):
             found[i, own] = sem.select(cases, here, WIDTH)
@@ -302,15 +316,19 @@ def _tabulate(lemma: Lemma) -> _Table:
         units.append(unit)
         whole.append({at: tuple(_scaled(vec.entries.get(k, 0), unit, exact) for k in places) for at, vec in found.items()})
     queries = {at: (vec, whole[0][at]) for at, vec in vectors[0].items()}
-    keys = {j: [(own, vectors[1][j, own], whole[1][j, own]) for own in held[j]] for j in lemma.rows}
-    return _Table(held, queries, keys, (units[0], units[1]), rational)
+    of_row = {at: (at[1], vec, whole[1][at]) for at, vec in vectors[1].items()}
+    keys = {}
+    for j in lemma.rows:
+        differ = {
+            (whole[1][j, b] if rational else tuple(sorted(vectors[1][j, b].entries.items())), *(b[n] for n in matters)): b
+            for b in held[j]
+        }
+        keys[j] = [of_row[j, b] for b in differ.values()]
+    return _Table(held, queries, of_row, keys, (units[0], units[1]), rational)
 
 
 def _scaled(x: Any, unit: int, exact: bool) -> int:
     return int(Fraction(x) * unit) if exact else approximate(x, BITS)
-
-
-Score = Callable[[Vec, tuple[int, ...]], Any]  # of a key, for one query
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +343,12 @@ class _Row:
 
 @lru_cache(maxsize=200)
 def _by_table(lemma: Lemma) -> Found:
-    table, seen = _tabulate(lemma), _visible(lemma)
-    stated = _stated(lemma)
+    seen = _visible(lemma)
+    stated, matters = _stated(lemma)
+    table = _tabulate(lemma, matters)
+    pairs = sum(len(table.held[i]) * sum(len(table.keys[j]) for j in seen[i]) for i in lemma.rows)
+    if pairs > MAX_SCORES:
+        raise Unsupported(f"{pairs:,} scores are more than {MAX_SCORES:,}")
     least: Fraction | float = inf
     scale = table.unit[0] * table.unit[1]
     count = 0
@@ -337,19 +359,23 @@ def _by_table(lemma: Lemma) -> Found:
             scores: dict[int, list[tuple[State, Any]]] = {}
             biggest = 0
             for j in seen[i]:
-                scores[j] = [(b, sum(map(int.__mul__, short, numbers))) for b, _, numbers in table.keys[j] if j != i or b == own]
+                keys = table.keys[j] if j != i else [table.own[i, own]]
+                scores[j] = [(b, sum(map(mul, short, numbers))) for b, _, numbers in keys]
                 count += len(scores[j])
             if table.rational:
                 gap = stated(_Row(i, own, scores, 0))
-                least = min(least, Fraction(gap, scale))
+                least = least if gap == inf else min(least, Fraction(gap, scale))
                 continue
             biggest = max(sum(map(abs, numbers)) for j in seen[i] for _, _, numbers in table.keys[j])
             slack = 2 * (size + biggest + len(short))
             try:
                 gap = stated(_Row(i, own, scores, slack))
-                least = min(least, Fraction(gap - slack, scale))
+                least = least if gap == inf else min(least, Fraction(gap - slack, scale))
             except NotProved:
-                exact = {j: [(b, sem.dot(query, key)) for b, key, _ in table.keys[j] if j != i or b == own] for j in seen[i]}
+                exact = {
+                    j: [(b, sem.dot(query, key)) for b, key, _ in (table.keys[j] if j != i else [table.own[i, own]])]
+                    for j in seen[i]
+                }
                 least = min(least, _rational_below(stated(_Row(i, own, exact, 0))))
     kinds = "" if table.rational else ", irrational ones by whole numbers of 128 bits, near ties exactly"
     found = Fraction(least) if least != inf else Fraction(1)  # with a single row there is nothing else to read
@@ -369,12 +395,13 @@ def _rational_below(x: Any) -> Fraction:
     return Fraction(x)
 
 
-def _stated(lemma: Lemma) -> Callable[[_Row], Any]:
-    """The function that compares the scores of a row with what is stated: the least gap; raises `Mistaken`."""
+def _stated(lemma: Lemma) -> tuple[Callable[[_Row], Any], list[int]]:
+    """The function that compares the scores of a row with what is stated: the least gap; raises `Mistaken`. And the fields of
+    other rows that matter to it, by their numbers."""
     fields = set(_names(lemma))
     indexed = {x.array for x in _indices(lemma.reads)} & fields
     if not indexed:
-        return lambda row: _fixed(lemma, row)
+        return lambda row: _fixed(lemma, row), []
     first = lemma.reads[0]
     if (
         len(lemma.reads) > 1
@@ -388,7 +415,7 @@ def _stated(lemma: Lemma) -> Callable[[_Row], Any]:
     ):
         raise Unsupported("what is read depends on other rows in a way that is not `max(j for j in a..b if c)`, c over f[j]")
     memo: dict[Any, bool] = {}
-    return lambda row: _searched(lemma, first, row, memo)
+    return lambda row: _searched(lemma, first, row, memo), [n for n, x in enumerate(_names(lemma)) if x in indexed]
 
 
 def _indices(node: Any) -> Iterator[s.Index]:
@@ -432,7 +459,7 @@ def _fixed(lemma: Lemma, row: _Row) -> Any:
         ((j, b, score) for j, of in row.scores.items() if j not in targets for b, score in of), key=lambda y: y[2], default=None
     )
     if rival is None:
-        return inf if not row.slack else 1 << (4 * BITS)
+        return inf
     if not low[2] - rival[2] > row.slack:
         raise Mistaken(
             f"row {rival[0]} scores no less than row {low[0]}", row.i, {row.i: row.own, low[0]: low[1], rival[0]: rival[1]}
@@ -491,7 +518,7 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> An
         certain = certain or not bad
     if not certain:
         raise Mistaken("it may be that no row fits", row.i, {row.i: row.own})
-    return gap if gap != inf or not row.slack else 1 << (4 * BITS)
+    return gap
 
 
 def _score(entry: tuple[int, State, Any]) -> Any:

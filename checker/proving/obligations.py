@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from checker.kernel.algebra import for_reals
 from checker.kernel.certificates import selects
+from checker.kernel.cut_rules import ByLemmas, Hints, Use, all_heads, computes_by_cuts, part_of
 from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
     Attends,
     Computes,
     Counts,
+    Cut,
     Delivers,
     Fits,
     ForReals,
     Judgement,
     LayerStep,
+    Picks,
     Propagates,
+    Reads,
     Selects,
     Simulates,
     digest,
 )
 from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
+from checker.kernel.lemma_rules import margin_of, picks
 from checker.kernel.margins import attends, margins, propagates
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.kernel.routing_rules import delivers, routing_head, selector_of
 from checker.kernel.softmax_lemma import lemma_for
+from checker.language import syntax as s
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
+from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
 from checker.semantics.precision import packets_of
 
@@ -45,6 +52,8 @@ RULES: dict[type, Callable[..., Proved]] = {
     Simulates: simulates,
     Counts: counts,
     ForReals: for_reals,
+    Picks: picks,
+    Reads: part_of,
 }
 
 
@@ -63,7 +72,7 @@ class Obligation:
         return digest(self.judgement)
 
 
-def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Obligation:
+def obligation(j: Judgement, name: str, origin: Protocol | None = None, hints: Hints = Hints()) -> Obligation:
     """The graph under a judgement. Raises `NotProved` if the circuit does not have the parts that its rule speaks of."""
     premises: list[Obligation] = []
     rule: Callable[..., Proved] = RULES[type(j)]
@@ -76,8 +85,13 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
                 obligation(Simulates(c, origin), f"{name}/simulates"),
                 obligation(Computes(origin, equation, each, functions), f"{name}/protocol"),
             ]
+        case Computes(Circuit() as c) if hints.cuts:
+            rule = computes_by_cuts
+            premises = [by_cuts(c, hints, len(c.layers) - 1, name)]
         case Computes():
-            raise NotProved("the circuit was not compiled from a protocol here")
+            raise NotProved("the circuit was not compiled from a protocol here, and no cuts say what its heads read")
+        case Reads(c, (cut, *_)):
+            premises = [by_cuts(c, hints, cut.layer, name, cut.head)]
         case Delivers(c):
             premises = [
                 obligation(selector_of(j), f"{name}/selector"),
@@ -96,6 +110,41 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None) -> Oblig
         case _:
             pass
     return Obligation(name, j, tuple(premises), rule)
+
+
+def by_cuts(c: Circuit, hints: Hints, last: int, name: str, only: str = "") -> Obligation:
+    """What the heads of the layers up to `last` (0-based) read, one layer by its lemmas after the other; of the last layer `only`
+    one head if it is named. Raises `NotProved` if a head has no cut, or the cut no lemma."""
+    found: dict[tuple[int, str], tuple[Cut, Use]] = {}
+    for cut, use in hints.cuts:
+        if cut.layer <= last:
+            found.setdefault((cut.layer, cut.head), (cut, use or _own_lemma(c, cut, hints.functions)))
+    whole: list[Cut] = []
+    below: list[Obligation] = []
+    for number in range(last + 1):
+        heads = [(n, h) for n, h in all_heads(c) if n == number and (number < last or not only or h.name == only)]
+        missing = [h.name for n, h in heads if (n, h.name) not in found]
+        if missing:
+            raise NotProved(f"no cut says what head {missing[0]} of layer {number + 1} reads")
+        here = [found[n, h.name] for n, h in heads]
+        margins_ = [margin_of(use.lemma) for _, use in here]
+        whole += [replace(cut, margin=m) for (cut, _), m in zip(here, margins_, strict=True)]
+        lemmas = [obligation(Picks(use.lemma, m), f"{use.lemma.name}") for (_, use), m in zip(here, margins_, strict=True)]
+        j = Reads(c, tuple(whole), hints.functions)
+        uses = tuple(use for _, use in here)
+        below = [Obligation(f"{name}/layer {number + 1}", j, (*below, *lemmas, *_lemma(c)), ByLemmas(uses))]
+    return below[0]
+
+
+def _own_lemma(c: Circuit, cut: Cut, functions: tuple[s.FunctionDefinition, ...]) -> Use:
+    """A head whose scores do not depend on data is its own lemma."""
+    layer = c.layers[cut.layer]
+    head = next(h for h in layer.heads if h.name == cut.head)
+    if mentions((head.query, head.key), "row"):
+        raise NotProved(f"the scores of head {cut.head} depend on data, and its cut names no lemma")
+    everything = tuple(dict.fromkeys((*c.functions, *functions)))
+    lemma = Lemma(cut.head, c.rows.start, c.rows.stop - 1, layer.mask, (), (), head.query, head.key, cut.rows, everything)
+    return Use(lemma, ())
 
 
 def _lemma(c: Circuit) -> list[Obligation]:

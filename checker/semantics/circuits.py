@@ -184,6 +184,10 @@ def _family(make: Callable[..., tuple[Any, ...]]) -> Callable[[Scope, s.Call], V
         first, length = evaluate(e.arguments[0], scope), _length(evaluate(e.arguments[1], scope), e)
         if not isinstance(first, frozenset):
             number(first, e.span)
+        if isinstance(first, Term):
+            if e.function != "moment":
+                raise Unsupported(f"{e.function} of an unknown number")
+            return join([v.power(first, k) for k in range(length)])
         if e.function.startswith("hadamard"):
             places = first if isinstance(first, frozenset) else {first}
             if length & (length - 1) or not all(t.is_whole(d) and 1 <= d <= length for d in places):
