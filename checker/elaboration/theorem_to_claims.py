@@ -13,6 +13,7 @@ from checker.elaboration.folding import called, static
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import Loaded
 from checker.kernel.cut_rules import Hints, Use
+from checker.kernel.enumeration import circuit_of
 from checker.kernel.judgements import (
     Attends,
     Computes,
@@ -203,8 +204,8 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
             cuts.setdefault(circuit, []).extend(here)
     for c in t.claims:
         found, origin, problem = _judgements(c, constants, bound, models, instance, original, cuts)
-        subject = next((j.circuit if isinstance(j, Reads) else j.subject for j in found if isinstance(j, (Reads, Computes))), None)
-        hints = _hints(cuts.get(subject, []), models) if isinstance(subject, Circuit) else Hints()
+        subject = next((x for j in found if (x := circuit_of(j)) is not None), None)
+        hints = Hints() if subject is None else _hints(cuts.get(subject, []), models)
         text = printer.statement_text(c.statement)
         yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origin, problem, hints)
 
@@ -340,7 +341,8 @@ def _judgements(
         case s.Reads():
             subject_, here = cuts_of(c.statement, constants, bound, models)
             used = _hints(cuts[subject_], models).functions
-            return tuple(Reads(subject_, (x,), used) for x, _ in here), None, "" if here else "no layer is named: the range is empty"
+            problem = "" if here else "no layer is named: the range is empty"
+            return tuple(Reads(subject_, (x,), used) for x, _ in here), None, problem
         case s.LemmaHolds(lemma, margin):
             least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
             numbers_ = tuple(_number(a, constants, models.functions) for a in lemma.arguments)

@@ -7,14 +7,14 @@ from itertools import permutations, product
 from math import factorial, inf, prod
 from time import monotonic
 
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Simulates
+from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Reads, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
-from checker.kernel.replay.circuit import replay_circuit
+from checker.kernel.replay.circuit import attention, replay_circuit
 from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault as ReplayFault
-from checker.kernel.replay.expressions import evaluate_equation, satisfies
+from checker.kernel.replay.expressions import evaluate_equation, evaluate_rows, satisfies
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
 from checker.models.circuit import Circuit
@@ -69,8 +69,13 @@ def _products(inputs: tuple[Array, ...], free: set[str]) -> Iterator[Words]:
 
 def circuit_of(j: Judgement) -> Circuit | None:
     """The circuit that a judgement about inputs is about, if it is about one."""
-    m = j.circuit if isinstance(j, (Simulates, Delivers)) else j.subject if isinstance(j, Computes) else None
+    m = j.circuit if isinstance(j, (Simulates, Delivers, Reads)) else j.subject if isinstance(j, Computes) else None
     return m if isinstance(m, Circuit) else None
+
+
+def model_of(j: Fits | Simulates | Computes | Reads) -> Protocol | Circuit:
+    """The model whose inputs the judgement is about."""
+    return j.protocol if isinstance(j, (Fits, Simulates)) else j.circuit if isinstance(j, Reads) else j.subject
 
 
 def adversaries(j: Judgement) -> tuple[Adversary, ...]:
@@ -137,16 +142,37 @@ def violated_by(j: Judgement, words: Words, adversary: Adversary | None) -> str 
                 except ReplayFault as fault:
                     return f"the equation is undefined{where}: {fault}"
             return None
+        case Reads(c, cuts, functions):
+            looks = attention(c, words, adversary)
+            for cut in cuts:
+                if cut.layer >= len(looks.layers):
+                    return f"undefined: {looks.fault}"
+                number = next(n for n, h in enumerate(c.layers[cut.layer].heads) if h.name == cut.head)
+                for i, look in looks.layers[cut.layer][number].items():
+                    try:
+                        stated = evaluate_rows(cut.rows, functions, words, i)
+                    except ReplayFault as fault:
+                        return f"what row {i} reads in head {cut.head} of layer {cut.layer + 1} is undefined: {fault}"
+                    if tuple(sorted(set(stated))) != tuple(sorted(look.best)):
+                        return (
+                            f"row {i} reads {_rows(look.best)} in head {cut.head} of layer {cut.layer + 1}, not {_rows(stated)}"
+                        )
+            return None
     raise TypeError(f"no inputs to enumerate for {j}")
 
 
-def by_enumeration(j: Fits | Simulates | Computes, most: int, seconds: float = inf) -> Proved:
+def _rows(rows: tuple[int, ...]) -> str:
+    found = sorted(set(rows))
+    return f"{'row' if len(found) == 1 else 'rows'} {', '.join(map(str, found))}"
+
+
+def by_enumeration(j: Fits | Simulates | Computes | Reads, most: int, seconds: float = inf) -> Proved:
     """Proved if nothing is wrong at any input; the budget is `most` inputs and so many seconds.
 
     Below the rung exact numbers are known by bounds, which hold for all valid heads (Def. A.1): all that the local functions and
     readouts do with them must be decided by the bounds.
     """
-    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    m = model_of(j)
     if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
         raise NotProved("circuit and protocol have different inputs or outputs")
     count = input_count(m.inputs, m.requires)

@@ -14,13 +14,26 @@ from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.certificates import Violation
 from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of
-from checker.kernel.judgements import Attends, Computes, Counts, Delivers, Fits, ForReals, Judgement, Selects, Simulates
+from checker.kernel.judgements import (
+    Attends,
+    Computes,
+    Counts,
+    Delivers,
+    Fits,
+    ForReals,
+    Judgement,
+    Picks,
+    Reads,
+    Selects,
+    Simulates,
+)
+from checker.kernel.lemma_rules import Mistaken, Never
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.solver import RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
-from checker.proving.falsifier import Search, from_model, search, search_points, search_routing
+from checker.proving.falsifier import Search, from_model, search, search_lemma, search_points, search_routing
 from checker.proving.obligations import Prover, obligation
 from checker.proving.results import ClaimResult, Report
 from checker.proving.tables import of_rows, of_scores
@@ -77,6 +90,8 @@ class Checker:
             return self._reals(j)
         if isinstance(j, (Selects, Attends)):
             return self._tables(j, claim.name)
+        if isinstance(j, Picks):
+            return self._lemma(j)
         end = monotonic() + self.timeout
         first = self._search(j, *FIRST_LOOK, quick=True)
         early = _verdict(first)
@@ -84,11 +99,11 @@ class Checker:
             return early
         try:
             name = f"{claim.theorem}[{','.join(f'{k}={x}' for k, x in claim.instance)}]/{claim.name}"
-            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin)))
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin, claim.hints)))
         except NotProved as failure:
             reason, model = str(failure), failure.model
         end = max(end, monotonic() + AFTER_PROOF * self.timeout)
-        if isinstance(j, (Fits, Simulates, Computes)):
+        if isinstance(j, (Fits, Simulates, Computes, Reads)):
             witness = from_model(j, model, end)
             if witness is not None:
                 return Outcome("REFUTED", witness=witness)
@@ -110,6 +125,11 @@ class Checker:
         if isinstance(j, (Selects, Attends)):
             table = self._tables(j, "")
             return Outcome("UNDECIDED", reason="no counterexample") if table.verdict == "PROVED" else table
+        if isinstance(j, Picks):
+            found_ = search_lemma(j, None, TESTED, self.share)
+            return _verdict(found_) or Outcome(
+                "UNDECIDED", reason=f"no counterexample among {found_.tried:,} values of the fields"
+            )
         found_ = self._search(j, TESTED, self.share)
         what = "routings" if isinstance(j, Delivers) else "inputs"
         whole = ", which are all" if found_.complete else ""
@@ -118,7 +138,7 @@ class Checker:
     def _search(self, j: Judgement, budget: int, seconds: float, quick: bool = False) -> Search:
         if isinstance(j, Delivers):
             return search_routing(j, budget, seconds, quick)
-        assert isinstance(j, (Fits, Simulates, Computes))
+        assert isinstance(j, (Fits, Simulates, Computes, Reads))
         circuit, end = circuit_of(j), monotonic() + seconds
         if not quick and circuit is not None and circuit.rung != "exact":
             early = search(j, budget, HARDMAX_FIRST * seconds, quick=True)
@@ -146,6 +166,19 @@ class Checker:
             return Outcome("REFUTED", witness=of_scores(j, failure))
         except NotProved as reason:
             return Outcome("UNDECIDED", reason=str(reason))
+
+    def _lemma(self, j: Picks) -> Outcome:
+        """The table of scores says where a lemma fails; replay confirms it."""
+        try:
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, "lemma")))
+        except Never as reason:
+            return Outcome("VACUOUS", reason=str(reason))
+        except NotProved as failure:
+            hint, reason_ = failure if isinstance(failure, Mistaken) else None, str(failure)
+        found = search_lemma(j, hint, TESTED, self.timeout)
+        if found.witness is not None:
+            return Outcome("REFUTED", witness=found.witness)
+        return Outcome("UNDECIDED", reason=f"{reason_}; no counterexample among {found.tried:,} values of the fields")
 
     def _reals(self, j: ForReals) -> Outcome:
         try:

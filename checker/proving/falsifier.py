@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations_with_replacement, product
-from math import comb, inf
+from math import comb, inf, prod
 from random import Random
 from time import monotonic
 
 from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
-from checker.kernel.enumeration import circuit_of, every_input, input_count, violated, violated_by, violation
-from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
+from checker.kernel.enumeration import circuit_of, every_input, input_count, model_of, violated, violated_by, violation
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Picks, Reads, Simulates
+from checker.kernel.lemma_rules import Mistaken, states
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
@@ -24,11 +25,13 @@ from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
 from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import Message, satisfies
+from checker.kernel.replay.lemmas import admitted
+from checker.kernel.replay.lemmas import wrong as lemma_wrong
 from checker.kernel.routing_rules import selector_of
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import random_inputs
-from checker.proving.witnesses import Disagreement, of_input, of_point, of_routing
+from checker.proving.witnesses import Disagreement, of_input, of_lemma, of_lemma_fault, of_point, of_routing
 from checker.semantics import circuits as cs
 from checker.semantics import packets as pk
 from checker.semantics import protocols as ps
@@ -39,7 +42,7 @@ from checker.semantics.terms import Value
 from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
-InputJudgement = Fits | Simulates | Computes
+InputJudgement = Fits | Simulates | Computes | Reads
 Wrong = tuple[str, Adversary]  # what is wrong, and with which adversary
 SEED = 1
 SHRINKING = 2.0  # seconds to make a counterexample small
@@ -59,7 +62,7 @@ def search(j: InputJudgement, budget: int, seconds: float, quick: bool = False) 
 
     A `quick` search tries the adversaries of rounded heads only where hardmax already goes wrong.
     """
-    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    m = model_of(j)
     complete = input_count(m.inputs, m.requires) <= budget
     source = (
         every_input(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
@@ -78,7 +81,7 @@ def search(j: InputJudgement, budget: int, seconds: float, quick: bool = False) 
 
 def from_model(j: InputJudgement, model: dict[str, int], end: float = inf) -> Witness | None:
     """The input that the solver hit on, if the claim is violated there; words it left open are as low as they can be."""
-    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    m = model_of(j)
     words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
     if not model or not satisfies(m.requires, m.functions, m.inputs, words):
         return None
@@ -126,6 +129,8 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
             case Computes(m):
                 outputs = ps.run(m, words).outputs if isinstance(m, Protocol) else cs.run(m, words)[1]
                 return not _equation_holds(m, j, words, outputs)
+            case Reads():
+                return violated(j, words) is not None
     except Fault:
         return True
     except Unsupported:
@@ -138,6 +143,8 @@ def _at_exact(j: InputJudgement) -> InputJudgement:
             return Simulates(c.at("exact"), p)
         case Computes(Circuit() as c):
             return replace(j, subject=c.at("exact"))
+        case Reads(c):
+            return replace(j, circuit=c.at("exact"))
     return j
 
 
@@ -160,7 +167,7 @@ def _equation_holds(m: Protocol | Circuit, j: Computes, words: Words, outputs: d
 def smallest(j: InputJudgement, words: Words, found: Wrong, first: bool) -> tuple[Words, Wrong]:
     """Lower one word at a time while the claim stays violated, with the same adversary, for at most `SHRINKING` seconds
     (an exhaustive search in order has the first already)."""
-    m = j.protocol if isinstance(j, (Fits, Simulates)) else j.subject
+    m = model_of(j)
     end = monotonic() + SHRINKING
     again = not first
     while again and monotonic() < end:
@@ -205,6 +212,47 @@ def search_points(j: ForReals, budget: int, seconds: float) -> Search:
             if wrong is not None:
                 return Search(of_point(j, point, wrong), tried, False)
     return Search(None, tried, False)
+
+
+# ---- lemmas about heads ---------------------------------------------------------------------------
+
+FILLED = 400  # ways to fill the rows about which a hint says nothing
+
+
+def search_lemma(j: Picks, hint: Mistaken | None, budget: int, seconds: float) -> Search:
+    """Values of the fields for which a row reads something else than stated: all in order if they are few, else some around
+    what the hint says."""
+    end, tried = monotonic() + seconds, 0
+    lemma = j.lemma
+    held = {i: list(states(lemma, i)) for i in lemma.rows}
+    complete = prod(len(x) for x in held.values()) <= budget
+    rows = lemma.rows if hint is None or complete else [hint.row]
+    for values in product(*held.values()) if complete else _filled(held, hint):
+        if tried >= budget or (tried and monotonic() > end):
+            return Search(None, tried, False)
+        tried += 1
+        given = dict(zip(lemma.rows, values, strict=True))
+        for i in rows:
+            try:
+                found = lemma_wrong(lemma, given, i, j.margin)
+            except ReplayFault as fault:
+                return Search(of_lemma_fault(lemma, given, i, str(fault)), tried, False)
+            if found is not None:
+                if not admitted(lemma, given):
+                    raise Disagreement(f"{j}: replay finds that the values {given} are not admitted")
+                return Search(of_lemma(lemma, given, found), tried, False)
+    return Search(None, tried, complete)
+
+
+def _filled(held: dict[int, list[tuple[int, ...]]], hint: Mistaken | None) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The rows of the hint as it says; the others all alike as far as they can be, then at random."""
+    known = {} if hint is None else hint.states
+    kinds = sorted({x for of in held.values() for x in of})
+    for kind in kinds[:FILLED]:
+        yield tuple(known.get(i, kind if kind in of else of[0]) for i, of in held.items())
+    random = Random(SEED)
+    while True:
+        yield tuple(known.get(i, random.choice(of)) for i, of in held.items())
 
 
 # ---- routings -------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
 from checker.semantics.precision import packets_of
 
+NO_HINTS = Hints()
 RULES: dict[type, Callable[..., Proved]] = {
     Fits: fits,
     Computes: computes,
@@ -72,7 +73,7 @@ class Obligation:
         return digest(self.judgement)
 
 
-def obligation(j: Judgement, name: str, origin: Protocol | None = None, hints: Hints = Hints()) -> Obligation:
+def obligation(j: Judgement, name: str, origin: Protocol | None = None, hints: Hints = NO_HINTS) -> Obligation:
     """The graph under a judgement. Raises `NotProved` if the circuit does not have the parts that its rule speaks of."""
     premises: list[Obligation] = []
     rule: Callable[..., Proved] = RULES[type(j)]

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from checker.kernel.enumeration import shown
-from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Reads, Simulates
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.adversaries import NEAREST, Adversary
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
-from checker.kernel.replay.enclosures import Number, bounds
+from checker.kernel.replay.enclosures import Exact, Number, bounds
 from checker.kernel.replay.expressions import Fault, Message, Scope, Value, by_name, evaluate
+from checker.kernel.replay.lemmas import Held, LemmaRow
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language import syntax as s
 from checker.models.circuit import Circuit
+from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol, words_of
 from checker.semantics.precision import readers
 
@@ -25,7 +27,7 @@ class Disagreement(Exception):
     """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
 
 
-def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
+def of_input(j: Fits | Simulates | Computes | Reads, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
     """The witness for one input that replay has confirmed, with this adversary on the rung rounded."""
     match j:
         case Simulates(c, p):
@@ -34,6 +36,8 @@ def of_input(j: Fits | Simulates | Computes, words: Words, wrong: str, adversary
             table = _traffic(p, words)
         case Computes():
             table = _outputs(j.subject, words, adversary)
+        case Reads(c):
+            table = _rung(c, adversary)
     return Witness(wrong, tuple(words.items()), tuple(table))
 
 
@@ -51,6 +55,36 @@ def of_point(j: ForReals, point: Mapping[str, int | Fraction], wrong: str) -> Wi
 
 def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def of_lemma(lemma: Lemma, held: Held, found: LemmaRow) -> Witness:
+    """Values of the fields for which a row reads something else than stated, with the scores that say so."""
+    stated = "nothing that is defined" if found.stated is None else _some_rows(found.stated)
+    summary = f"row {found.row} reads {_some_rows(found.best)}, stated is {stated}"
+    if found.stated == found.best:
+        summary = f"row {found.row} reads {_some_rows(found.best)} by less than the margin"
+    table = [f"{f.name} = {', '.join(str(held[i][n]) for i in lemma.rows)}" for n, f in enumerate(lemma.fields)]
+    shown_rows = sorted({*found.best, *(found.stated or ())} & found.scores.keys())
+    table += [f"  row {j} scores {_score(found.scores[j])}" for j in shown_rows]
+    others = [j for j in found.scores if j not in shown_rows]
+    if others:
+        best = max(others, key=lambda j: found.scores[j])
+        table.append(f"  the best other row is {best} with {_score(found.scores[best])}")
+    return Witness(summary, (), tuple([f"rows {lemma.low}..{lemma.high}", *table] + ([found.fault] if found.fault else [])))
+
+
+def of_lemma_fault(lemma: Lemma, held: Held, i: int, fault: str) -> Witness:
+    """Values of the fields for which a head is undefined."""
+    table = [f"{f.name} = {', '.join(str(held[i][n]) for i in lemma.rows)}" for n, f in enumerate(lemma.fields)]
+    return Witness(f"row {i} is undefined: {fault}", (), (f"rows {lemma.low}..{lemma.high}", *table))
+
+
+def _some_rows(rows: tuple[int, ...]) -> str:
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows))}"
+
+
+def _score(x: Exact) -> str:
+    return str(x) if isinstance(x, Fraction) and x.denominator < 1000 else f"{float(x):.6g}"
 
 
 def of_routing(

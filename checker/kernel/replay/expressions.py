@@ -601,3 +601,15 @@ def evaluate_equation(
     """A claim's equation over whole input and output arrays. Raises `Fault` if it has no value."""
     arrays: dict[str, Value] = {name: Words(name, len(v), dict(enumerate(v, 1))) for name, v in values.items()}
     return truth(equation, Scope(by_name(functions), {**arrays, **variables}))
+
+
+@deep_recursion()
+def evaluate_rows(
+    rows: tuple[s.Expr, ...],
+    functions: tuple[s.FunctionDefinition, ...],
+    values: Mapping[str, tuple[int, ...]],
+    self: int,
+) -> tuple[int, ...]:
+    """The rows that a cut says row `self` reads, over whole input arrays. Raises `Fault` if they have no value."""
+    arrays: dict[str, Value] = {name: Words(name, len(v), dict(enumerate(v, 1))) for name, v in values.items()}
+    return tuple(integer(e, Scope(by_name(functions), {**arrays, "self": self})) for e in rows)
