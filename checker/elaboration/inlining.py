@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from itertools import chain
 from typing import Any
 
 from checker.elaboration.folding import BY_NAME
@@ -17,31 +16,11 @@ ROOM = 10  # levels of a definition around an expression
 Forms = Mapping[str, s.FunctionDefinition]
 
 
-def free(node: Any) -> frozenset[str]:
-    """The names and arrays that the tree mentions and does not bind, and the functions that it calls."""
-    match node:
-        case s.Name(name):
-            return frozenset((name,))
-        case s.Index(array, index):
-            return free(index) | {array}
-        case s.Call(function, arguments, options):
-            return free(arguments) | free(tuple(e for _, e in options)) | {function}
-        case s.Reduce(_, body, binder, condition):
-            return free(_bounds(binder)) | (free((body, condition)) - {*bound(binder)})
-        case tuple():
-            return frozenset(chain.from_iterable(map(free, node)))
-    return frozenset(chain.from_iterable(free(part) for part in _parts(node).values()))
-
-
 def bound(binder: s.Binder) -> tuple[str, ...]:
     """The variables of a binder."""
     if isinstance(binder, s.OverInbox):
         return (*binder.variables, *([binder.source] if binder.source else []))
     return (binder.variable,)
-
-
-def _bounds(binder: s.Binder) -> tuple[s.Expr, ...]:
-    return (binder.low, binder.high) if isinstance(binder, s.OverRange) else ()
 
 
 def _parts(node: Any) -> dict[str, Any]:
@@ -114,11 +93,12 @@ class _Inlining:
     def reduce(self, e: s.Reduce, values: Mapping[str, s.Expr], depth: int) -> s.Reduce:
         """Variables that what is put in mentions are renamed."""
         variables = bound(e.binder)
-        inside = free((e.body, e.condition))
+        inside = s.free_names((e.body, e.condition))
         inner = {name: value for name, value in values.items() if name not in variables and name in inside}
-        put_in = free(tuple(inner.values()))
-        for name in inside & self.forms.keys():
-            put_in |= free(self.forms[name].body) - {*self.forms[name].parameters}
+        put_in = s.free_names(tuple(inner.values()))
+        for form in self.forms.values():
+            if s.mentions((e.body, e.condition), form.name):
+                put_in |= s.free_names(form.body) - {*form.parameters}
         renamed: dict[str, str] = {}
         for variable in variables:
             if variable in put_in:

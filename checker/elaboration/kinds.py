@@ -11,8 +11,10 @@ from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span
 
 NUMBER, BOOLEAN, VECTOR, SET, ARRAY, ANY = "number", "truth value", "vector", "set", "array", "any"
+FIELD = "field"  # of a lemma, in `reads`: a number by its name, an array by index
 PROTOCOL, CIRCUIT, MODEL, LEMMA = "protocol", "circuit", "model", "lemma"
 RESERVED = ("self", "row")
+MASKS = ("other", "none", "causal", "strict", "window")  # what has a meaning in masks only
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
     "ceil": ((NUMBER,), NUMBER),
@@ -50,7 +52,7 @@ OPTIONS = {
     "final": protocol_to_circuit.FINALS,
 }
 SELECTORS = {"identity": 1, "kautz_singleton": 3, "random": 3}
-TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, "min", "max", "sum", "any", "all", "transformer"}
+TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, *MASKS, "min", "max", "sum", "any", "all", "transformer"}
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,14 @@ class Scope:
     vectors: bool = False
     at: Scope | None = None
     theorem: bool = False
+    mask: bool = False
 
     def bind(self, *names: str, kind: str = NUMBER) -> Scope:
         return replace(self, names={**self.names, **dict.fromkeys(names, kind)})
+
+    def of_mask(self) -> Scope:
+        """These constants, the two rows that a mask speaks of, and the masks that have a name."""
+        return replace(self.bind("self", "other").bind("none", "causal", "strict", kind=BOOLEAN), mask=True)
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -161,12 +168,16 @@ class Expressions:
 
     def _name(self, name: str, scope: Scope, span: Span) -> str:
         if name in scope.names:
-            return scope.names[name]
+            return NUMBER if scope.names[name] == FIELD else scope.names[name]
         definition = self.visible.get(name)
         if isinstance(definition, s.FunctionDefinition) or (definition is not None and scope.theorem):
             return self._defined(name, (), scope, span)
         if name == "row":
-            return self.report("NAME", "expected `row` in heads, readouts and `reads` of circuits only, found it elsewhere", span)
+            return self.report(
+                "NAME", "expected `row` in fields, heads, readouts and `reads` of circuits only, found it elsewhere", span
+            )
+        if name in MASKS and not scope.mask:
+            return self.report("NAME", f"expected `{name}` in masks only, found it elsewhere", span)
         return self.unknown("a name that is known here", name, scope.names, span)
 
     def _index(self, array: str, scope: Scope, span: Span) -> str:
@@ -175,7 +186,7 @@ class Expressions:
             return self._name(array, scope, span)
         if kind is None:
             return self.unknown("an array that is known here", array, (k for k, v in scope.names.items() if v == ARRAY), span)
-        if kind not in (ARRAY, VECTOR, ANY):
+        if kind not in (ARRAY, VECTOR, FIELD, ANY):
             self.report("TYPE", f"expected an array, found the {kind} `{array}`", span)
         return NUMBER
 
@@ -213,6 +224,11 @@ class Expressions:
             if not e.arguments:
                 self.report("ARITY", f"expected arguments of {e.function}, found none", e.span)
             return NUMBER
+        if e.function == "window" and scope.mask:
+            if self._arity("window", 2, len(e.arguments), e.span):
+                for a in e.arguments:
+                    self.want(a, NUMBER, scope)
+            return BOOLEAN
         if e.function in BUILTINS:
             kinds, result = BUILTINS[e.function]
             missing = len(kinds) - len(e.arguments)
@@ -262,6 +278,8 @@ class Expressions:
         if definition is None or (not scope.theorem and not isinstance(definition, s.FunctionDefinition)):
             for a in arguments:
                 self.kind(a, scope)
+            if name in MASKS and not scope.mask:
+                return self._name(name, scope, span)
             known = [*BUILTINS, *BY_NAME, "min", "max", *(self.visible if scope.theorem else self.functions)]
             known += [*SIZES, "transformer"] if scope.theorem else []
             return self.unknown("a function that is known here", name, known, span)

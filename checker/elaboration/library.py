@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checker.elaboration.kinds import hint
-from checker.elaboration.scopes import check_names
+from checker.elaboration.theorem_scopes import check_names
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
 from checker.language.parser import MAX_BYTES, parse

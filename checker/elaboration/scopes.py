@@ -1,59 +1,30 @@
-"""Names, numbers of arguments and types of definitions, statements and theorems, checked before anything runs: every problem of
-a file at once."""
+"""Names, numbers of arguments and types of definitions and statements, checked before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from checker.elaboration.closing import unread_outputs
-from checker.elaboration.folding import deep
 from checker.elaboration.kinds import (
     ANY,
     ARRAY,
     BOOLEAN,
-    CIRCUIT,
-    MODEL,
+    FIELD,
+    MASKS,
     NUMBER,
-    PROTOCOL,
     RESERVED,
     SELECTORS,
-    TAKEN,
     VECTOR,
     Expressions,
     Scope,
 )
 from checker.language import syntax as s
-from checker.language.diagnostics import Diagnostic, Span, SpecError
+from checker.language.diagnostics import Span
 
 
-def check_names(file: s.SourceFile, visible: Mapping[str, s.Definition]) -> None:
-    """Raises one `SpecError` with all problems of the file; `visible` holds its own and its libraries' definitions."""
-    with deep():
-        problems = _problems(file, _Checker(visible))
-    if problems:
-        raise SpecError(*dict.fromkeys(problems))
-
-
-def _problems(file: s.SourceFile, checker: _Checker) -> list[Diagnostic]:
-    checker.distinct("definition", [(i.name, i.span) for i in file.items if not isinstance(i, s.Use | s.Theorem)], TAKEN)
-    checker.distinct("theorem", [(i.name, i.span) for i in file.items if isinstance(i, s.Theorem)])
-    for item in file.items:
-        match item:
-            case s.FunctionDefinition():
-                checker.function(item)
-            case s.ProtocolDefinition():
-                checker.protocol(item)
-            case s.CircuitDefinition():
-                checker.circuit(item)
-            case s.Theorem():
-                checker.theorem(item)
-    return checker.problems
-
-
-class _Checker(Expressions):
-    """Definitions, statements and theorems."""
+class Definitions(Expressions):
+    """Definitions and statements."""
 
     def function(self, d: s.FunctionDefinition) -> None:
         self.distinct("parameter", [(p, d.span) for p in d.parameters])
@@ -95,8 +66,8 @@ class _Checker(Expressions):
         for e in (*st.words, st.destination):
             self.want(e, NUMBER, scope)
 
-    def _head(self, d: s.ProtocolDefinition | s.CircuitDefinition) -> Scope:
-        """Parameters, `where`, constants, settings, arrays, requires, messages: the scope of constants."""
+    def _constants(self, d: s.ProtocolDefinition | s.CircuitDefinition | s.LemmaDefinition) -> Scope:
+        """Parameters, `where` and constants: the scope of constants."""
         scope = Scope(dict.fromkeys(d.parameters, NUMBER))
         if d.where is not None:
             self.want(d.where, BOOLEAN, scope)
@@ -105,6 +76,11 @@ class _Checker(Expressions):
             if kind not in (NUMBER, BOOLEAN, ANY):
                 self.report("TYPE", f"expected a constant that is a number, found a {kind}", let.value.span)
             scope = scope.bind(let.name, kind=kind)
+        return scope
+
+    def _head(self, d: s.ProtocolDefinition | s.CircuitDefinition) -> Scope:
+        """Also settings, arrays, requires, messages."""
+        scope = self._constants(d)
         for _, e in d.settings:
             self.want(e, NUMBER, scope)
         for a in (*d.inputs, *d.outputs):
@@ -112,14 +88,7 @@ class _Checker(Expressions):
             self._types((a.type,), scope)
         for m in d.messages:
             self._types(m.words, scope)
-        self.distinct(
-            "constant or array",
-            [
-                *((p, d.span) for p in d.parameters),
-                *((x.name, x.span) for x in d.lets),
-                *((x.name, x.span) for x in (*d.inputs, *d.outputs)),
-            ],
-        )
+        self.distinct("constant or array", [*_constants(d), *((x.name, x.span) for x in (*d.inputs, *d.outputs))])
         self.distinct("type of message", [(m.tag, m.span) for m in d.messages])
         whole = scope.bind(*(a.name for a in d.inputs), kind=ARRAY)
         for e in d.requires:
@@ -162,31 +131,104 @@ class _Checker(Expressions):
         constants = self._head(d)
         tags = {m.tag: len(m.words) for m in d.messages}
         rows = replace(constants, names={**constants.names, "self": NUMBER, "row": VECTOR}, vectors=True)
-        packets = tuple(p.name for p in d.packets)
-        outputs = tuple(a.name for a in d.outputs)
+        self._new_in_masks("constant", _constants(d))
+        self._mask(d.mask, constants)
+        with_fields = self._fields(d.fields, rows, {*constants.names, *(a.name for a in (*d.inputs, *d.outputs))})
         for a in d.outputs:
             if a.readout is not None:
-                self.want(a.readout, NUMBER, rows)
+                self.want(a.readout, NUMBER, with_fields)
         for message, span in unread_outputs(d):
             self.report("DECLARATION", message, span)
         self.distinct("declaration of packets", [(p.name, p.span) for p in d.packets])
         for p in d.packets:
             self._packets(p, constants, tags)
         for x in d.layers:
-            inner = self.each(x.each, constants)
-            variables = [x.each.variable] if x.each else []
-            if x.local is not None:
-                self._local(d, x.local, inner, rows.bind(*variables), tags, tags)
-            heads = replace(rows.bind(*variables).bind(*outputs, kind=ARRAY), packets=packets)
-            self.distinct("head", [(h.name, h.span) for h in x.heads])
-            for case in (c for h in x.heads for c in (*h.query, *h.key, *h.value)):
-                self.want(case.value, VECTOR, heads)
-                if case.condition is not None:
-                    self.want(case.condition, BOOLEAN, heads)
+            self._layer(d, x, constants, rows, with_fields, tags)
         if d.finish is not None:
             if d.finish.machine is not None:
                 self.want(d.finish.machine, NUMBER, constants.bind("self"))
             self._local(d, d.finish, constants, rows, tags, None)
+
+    def _layer(
+        self, d: s.CircuitDefinition, x: s.LayerDeclaration, constants: Scope, rows: Scope, fields: Scope, tags: Mapping[str, int]
+    ) -> None:
+        """A layer; `rows` is the scope of a row, `fields` with what the circuit's fields name."""
+        outputs = tuple(a.name for a in d.outputs)
+        inner = self.each(x.each, constants)
+        variables = [x.each.variable] if x.each else []
+        if x.each:
+            self._new_in_masks("variable", [(x.each.variable, x.each.span)])
+            if x.each.variable in (f.name for f in d.fields):
+                self.report("DUPLICATE", f"expected a new name for a variable, found the field `{x.each.variable}`", x.each.span)
+        self._mask(x.mask, inner)
+        if x.local is not None:
+            self._local(d, x.local, inner, rows.bind(*variables), tags, tags)
+        taken = {*fields.names, *variables, *(a.name for a in (*d.inputs, *d.outputs))}
+        heads = self._fields(x.fields, fields.bind(*variables), taken)
+        heads = replace(heads.bind(*outputs, kind=ARRAY), packets=tuple(p.name for p in d.packets))
+        self.distinct("head", [(h.name, h.span) for h in x.heads])
+        for h in x.heads:
+            self._cases((*h.query, *h.key, *h.value), heads)
+
+    def _cases(self, cases: tuple[s.Case, ...], scope: Scope) -> None:
+        for case in cases:
+            self.want(case.value, VECTOR, scope)
+            if case.condition is not None:
+                self.want(case.condition, BOOLEAN, scope)
+
+    def _mask(self, mask: s.Expr | None, constants: Scope) -> None:
+        if mask is not None:
+            self.want(mask, BOOLEAN, constants.of_mask())
+
+    def _new_in_masks(self, what: str, names: list[tuple[str, Span]]) -> None:
+        """Names that are seen in masks mean nothing there already."""
+        for name, span in names:
+            if name in MASKS:
+                self.report("DUPLICATE", f"expected a new name for a {what}, found `{name}`, which masks have", span)
+
+    def _new_fields(self, names: list[tuple[str, Span]], taken: Iterable[str]) -> None:
+        """No field twice, none with a name that is known where fields are."""
+        alone = (k for k, f in self.functions.items() if not f.parameters)
+        self.distinct("field", names, (*RESERVED, *MASKS))
+        for name, span in names:
+            if name in {*taken, *alone}:
+                self.report("DUPLICATE", f"expected a new name for a field, found `{name}`, which is known here", span)
+
+    def _fields(self, lets: tuple[s.Let, ...], scope: Scope, taken: Iterable[str]) -> Scope:
+        """The scope with what fields of a circuit name, each known from the next one on."""
+        self._new_fields([(x.name, x.span) for x in lets], taken)
+        for x in lets:
+            kind = self.kind(x.value, scope)
+            if kind not in (NUMBER, BOOLEAN, VECTOR, ANY):
+                self.report("TYPE", f"expected a number, a truth value or a vector, found a {kind}", x.value.span)
+            scope = scope.bind(x.name, kind=kind)
+        return scope
+
+    def lemma(self, d: s.LemmaDefinition) -> None:
+        constants = self._constants(d)
+        self.distinct("constant", _constants(d))
+        self._new_in_masks("constant", _constants(d))
+        self.want(d.low, NUMBER, constants)
+        self.want(d.high, NUMBER, constants)
+        self._mask(d.mask, constants)
+        names = [f.name for f in d.fields]
+        self._new_fields([(f.name, f.span) for f in d.fields], constants.names)
+        row = constants.bind("self")
+        for f in d.fields:
+            self.want(f.low, NUMBER, row)
+            self.want(f.high, NUMBER, row)
+        own = row.bind(*names)
+        for e in d.assumptions:
+            self.want(e, BOOLEAN, own)
+        self._cases((*d.query, *d.key), replace(own, vectors=True))
+        self.rows_read(d.reads, row.bind(*names, kind=FIELD))
+
+    def rows_read(self, rows: tuple[s.Expr, ...], scope: Scope) -> None:
+        """The one or two rows that a row attends to."""
+        if len(rows) > 2:
+            self.report("ARITY", f"expected one or two rows that are read, found {len(rows)}", rows[2].span)
+        for e in rows:
+            self.want(e, NUMBER, scope)
 
     def _packets(self, p: s.PacketsDeclaration, constants: Scope, tags: Mapping[str, int]) -> None:
         for tag in p.tags:
@@ -196,11 +238,11 @@ class _Checker(Expressions):
         for e in (p.at, p.machines, p.messages, p.heard):
             self.want(e, NUMBER, constants)
         if isinstance(p.selector, s.SelectorByName):
-            self._selector(p.selector)
+            self.selector(p.selector)
             for e in p.selector.arguments:
                 self.want(e, NUMBER, constants)
 
-    def _selector(self, x: s.SelectorByName) -> None:
+    def selector(self, x: s.SelectorByName) -> None:
         if x.name not in SELECTORS:
             self.unknown("identity, kautz_singleton, random or table", x.name, [*SELECTORS, "table"], x.span)
         else:
@@ -234,84 +276,7 @@ class _Checker(Expressions):
         scope = replace(inner.bind("self").bind(*inputs, kind=ARRAY), held=tuple(inputs), inbox=tags, vectors=True)
         self.block(local.body, scope, sends, tuple(a.name for a in d.outputs))
 
-    # theorems
-    def theorem(self, t: s.Theorem) -> None:
-        scope = Scope(theorem=True)
-        models: dict[str, s.ProtocolDefinition | s.CircuitDefinition | None] = {}
-        for name, d in self.visible.items():
-            if isinstance(d, s.ProtocolDefinition | s.CircuitDefinition) and not d.parameters:
-                scope = scope.bind(name, kind=PROTOCOL if isinstance(d, s.ProtocolDefinition) else CIRCUIT)
-                models[name] = d
-        for domain in t.domains:
-            for e in (x for span in domain.spans for x in span):
-                self.want(e, NUMBER, scope)
-            scope = scope.bind(domain.name)
-        if t.where is not None:
-            self.want(t.where, BOOLEAN, scope)
-        for let in t.lets:
-            kind = self.kind(let.value, scope)
-            scope = scope.bind(let.name, kind=kind)
-            if kind in (PROTOCOL, CIRCUIT, ANY):
-                models[let.name] = self._model(let.value, models)
-        bound = [*((x.name, x.span) for x in t.domains), *((x.name, x.span) for x in t.lets)]
-        self.distinct("parameter or constant", bound)
-        self.distinct("claim", [(c.name, c.span) for c in t.claims])
-        for claim in t.claims:
-            self._claim(claim.statement, scope, models)
 
-    def _model(self, e: s.Expr, models: Mapping[str, Any]) -> s.ProtocolDefinition | s.CircuitDefinition | None:
-        """The definition whose arrays a model has."""
-        match e:
-            case s.Call("transformer", (inner, *_)):
-                return self._model(inner, models)
-            case s.Call(name, _) | s.Name(name):
-                found = models.get(name) or self.visible.get(name)
-                return found if isinstance(found, s.ProtocolDefinition | s.CircuitDefinition) else None
-        return None
-
-    def _subject(self, name: str, kind: str, scope: Scope, span: Span) -> bool:
-        found = scope.names.get(name)
-        if found is None:
-            self.unknown(f"a {kind} that a `let` of this theorem names", name, scope.names, span)
-        elif found not in (kind, ANY) and not (kind == MODEL and found in (PROTOCOL, CIRCUIT)):
-            self.report("TYPE", f"expected a {kind}, found the {found} `{name}`", span)
-        else:
-            return True
-        return False
-
-    def _claim(self, claim: s.Statementlike, scope: Scope, models: Mapping[str, Any]) -> None:
-        match claim:
-            case s.Simulates(circuit, protocol, _):
-                self._subject(circuit, CIRCUIT, scope, claim.span)
-                self._subject(protocol, PROTOCOL, scope, claim.span)
-            case s.Fits(protocol):
-                self._subject(protocol, PROTOCOL, scope, claim.span)
-            case s.Delivers(circuit, _):
-                self._subject(circuit, CIRCUIT, scope, claim.span)
-            case s.Propagates(circuit, margin):
-                self._subject(circuit, CIRCUIT, scope, claim.span)
-                if margin is not None:
-                    self.want(margin, NUMBER, scope)
-            case s.Selects(selector, count, rows):
-                self._selector(selector)
-                for e in (*selector.arguments, count, rows):
-                    self.want(e, NUMBER, scope)
-            case s.Holds(condition):
-                self.want(condition, BOOLEAN, scope)
-            case s.ForReals(condition, variables, assumption):
-                self.distinct("real variable", [(x, claim.span) for x in variables], TAKEN)
-                for x in variables:
-                    if x in scope.names or x in self.visible:
-                        self.report(
-                            "DUPLICATE", f"expected a new name for a real variable, found `{x}`, which is known here", claim.span
-                        )
-                inner = scope.bind(*variables)
-                for e in (condition, *([] if assumption is None else [assumption])):
-                    self.want(e, BOOLEAN, inner)
-            case s.Computes(subject, equation, each):
-                if self._subject(subject, MODEL, scope, claim.span):
-                    d = models.get(subject)
-                    inner = self.each(each, scope)
-                    if d is not None:
-                        inner = inner.bind(*(a.name for a in (*d.inputs, *d.outputs)), kind=ARRAY)
-                        self.want(equation, BOOLEAN, inner)
+def _constants(d: s.ProtocolDefinition | s.CircuitDefinition | s.LemmaDefinition) -> list[tuple[str, Span]]:
+    """The names of parameters and constants, each with its place."""
+    return [*((p, d.span) for p in d.parameters), *((x.name, x.span) for x in d.lets)]
