@@ -185,7 +185,9 @@ class Expressions:
         if kind is None and array == "row":
             return self._name(array, scope, span)
         if kind is None:
-            return self.unknown("an array that is known here", array, (k for k, v in scope.names.items() if v == ARRAY), span)
+            return self.unknown(
+                "an array that is known here", array, (k for k, v in scope.names.items() if v in (ARRAY, FIELD)), span
+            )
         if kind not in (ARRAY, VECTOR, FIELD, ANY):
             self.report("TYPE", f"expected an array, found the {kind} `{array}`", span)
         return NUMBER
