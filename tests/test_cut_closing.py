@@ -169,9 +169,10 @@ def test_lemma() -> None:
 @pytest.mark.parametrize(("old", "new", "code", "place"), [
     ("where n >= 1", "where n >= 4", "INSTANCE", "n >= 4"), ("rows 0..n", "rows 0..n / 2", "STATIC", "n / 2"),
     ("rows 0..n", "rows n..0", "SIZE", "0; mask"), ("rows 0..n", "rows -1..n", "SIZE", "-1"),
-    ("rows 0..n", "rows 0..10^9", "TOO_LARGE", "10^9"),
+    ("rows 0..n", "rows 0..2000", "TOO_LARGE", "2000"),
     ("strict or window(0, M + 1)", "other < self", "MASK", "other"), ("in 1..s;", "in 1..s / 4;", "STATIC", "s / 4"),
-    ("let M = old(n, s)", "let M = 1 / (n - 3)", "STATIC", "1 / (n"),
+    ("in 1..s;", "in 1..6 / self;", "STATIC", "6 / self"), ("in 1..s;", "in self / 2..s;", "STATIC", "self / 2"),
+    ("in 1..s;", "in 1..10^30;", "TOO_LARGE", "field mine"), ("let M = old(n, s)", "let M = 1 / (n - 3)", "STATIC", "1 / (n"),
 ])
 def test_lemmas_that_make_no_sense(old: str, new: str, code: str, place: str) -> None:
     text = LAST.replace(old, new)

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 
 from checker.elaboration.closer import Closer
 from checker.elaboration.folding import A_NUMBER, called, deep, static
 from checker.elaboration.masks import check_rows
+from checker.language import printer
 from checker.language import syntax as s
-from checker.language.diagnostics import spec_error
+from checker.language.diagnostics import Span, spec_error
 from checker.models.lemma import Field, Lemma
 
-MAX_ROWS = 100_000
+MAX_ROWS = 2_000  # rules look at all pairs
+MAX_VALUES = 1_000_000  # of one field in one row
 
 
-def _bound(close: Closer, e: s.Expr) -> s.Expr:
-    """An end of a field's range, over `self`."""
-    folded = close.expr(e)
-    known = static(folded)
-    if isinstance(known, bool | Fraction):
-        raise spec_error("STATIC", f"expected a whole number, found {known}", e.span)
-    return folded
+def _field(close: Closer, f: s.FieldDeclaration, rows: range) -> Field:
+    """The field with the ends of its range, over `self`, which are whole numbers in each row."""
+    low, high = close.expr(f.low), close.expr(f.high)
+    for i in rows:
+        a, b = (_at_row(close, e, i, given.span) for e, given in ((low, f.low), (high, f.high)))
+        if b - a >= MAX_VALUES:
+            raise spec_error(
+                "TOO_LARGE", f"expected at most {MAX_VALUES} values of {f.name}, found {b - a + 1} in row {i}", f.span
+            )
+    return Field(f.name, low, high)
+
+
+def _at_row(close: Closer, e: s.Expr, row: int, span: Span) -> int:
+    found = static(folded := close.expr(e, {"self": row}))
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise spec_error("STATIC", f"expected a whole number in row {row}, found `{printer.expression(folded)}`", span)
+    return found
 
 
 def close_lemma(d: s.LemmaDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> Lemma:
@@ -29,9 +40,9 @@ def close_lemma(d: s.LemmaDefinition, arguments: dict[str, int], functions: Mapp
     with deep():
         close = Closer("lemma", d, arguments, functions)
         low = close.limited("first row", close.whole(d.low), 0, MAX_ROWS, d.low.span)
-        high = close.limited("last row", close.whole(d.high), low, low + MAX_ROWS, d.high.span)
+        high = close.limited("last row", close.whole(d.high), low, low + MAX_ROWS - 1, d.high.span)
         rows = range(low, high + 1)
-        fields = tuple(Field(f.name, _bound(close, f.low), _bound(close, f.high)) for f in d.fields)
+        fields = tuple(_field(close, f, rows) for f in d.fields)
         own: dict[str, s.Expr] = {f.name: A_NUMBER for f in d.fields}
         mask = None if d.mask is None else close.mask(d.mask, {}, rows)
         if mask is not None and d.mask is not None:
