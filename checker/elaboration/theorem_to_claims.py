@@ -197,15 +197,22 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
         else:
             constants[let.name] = _number(let.value, constants, models.functions)
     place = tuple(instance.items())
-    cuts: dict[Circuit, list[tuple[Cut, Use | None]]] = {}
+    cuts = {c.name: cuts_of(c.statement, constants, bound, models) for c in t.claims if isinstance(c.statement, s.Reads)}
+    trusted: dict[Circuit, list[tuple[Cut, Use | None]]] = {}
     for c in t.claims:
+        if c.name in cuts and c.expect == "proved":
+            trusted.setdefault(cuts[c.name][0], []).extend(cuts[c.name][1])
+    for c in t.claims:
+        subject, own = cuts.get(c.name, (None, []))
+        hints = Hints() if subject is None else _hints([*own, *trusted.get(subject, [])], models)
         if isinstance(c.statement, s.Reads):
-            circuit, here = cuts_of(c.statement, constants, bound, models)
-            cuts.setdefault(circuit, []).extend(here)
-    for c in t.claims:
-        found, origin, problem = _judgements(c, constants, bound, models, instance, original, cuts)
-        subject = next((x for j in found if (x := circuit_of(j)) is not None), None)
-        hints = Hints() if subject is None else _hints(cuts.get(subject, []), models)
+            assert subject is not None
+            found: tuple[Judgement, ...] = tuple(Reads(subject, (x,), hints.functions) for x, _ in own)
+            origin, problem = None, "" if own else "no layer is named: the range is empty"
+        else:
+            found, origin, problem = _judgements(c, constants, bound, models, instance, original)
+            subject = next((x for j in found if (x := circuit_of(j)) is not None), None)
+            hints = Hints() if subject is None else _hints(trusted.get(subject, []), models)
         text = printer.statement_text(c.statement)
         yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origin, problem, hints)
 
@@ -282,7 +289,6 @@ def _judgements(
     models: Models,
     instance: dict[str, int],
     original: Models | None,
-    cuts: dict[Circuit, list[tuple[Cut, Use | None]]],
 ) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
     def protocol(name: str) -> Protocol:
         found = _named(name, bound, models, c.span)
@@ -338,11 +344,6 @@ def _judgements(
             origin = models.origins.get(subject) if isinstance(subject, Circuit) else None
             problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
             return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
-        case s.Reads():
-            subject_, here = cuts_of(c.statement, constants, bound, models)
-            used = _hints(cuts[subject_], models).functions
-            problem = "" if here else "no layer is named: the range is empty"
-            return tuple(Reads(subject_, (x,), used) for x, _ in here), None, problem
         case s.LemmaHolds(lemma, margin):
             least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
             numbers_ = tuple(_number(a, constants, models.functions) for a in lemma.arguments)
@@ -358,8 +359,8 @@ def _judgements(
             folded = fold(statement, constants | sizes_here, models.functions)
             assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
             return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), None, ""
-        case s.Reads() | s.LemmaHolds():
-            raise spec_error("CLAIM", "expected another claim: cuts and lemmas are not checked", c.span)
+        case s.Reads():
+            raise TypeError("a cut is no claim about one judgement")
 
 
 def _at_rung(c: Circuit, rung: str, span: Span) -> Circuit:

@@ -209,21 +209,8 @@ def _behind(work: _Work, before: Stream, number_: int, cuts: dict[str, Cut]) -> 
     start, row, off = before.start, before.row, before.off
     for h in layer.heads:
         cut = cuts[h.name]
-        values = {
-            i: choose_case(h.value, work.scope(index, _off(x, i, before.off)), c.width) for i, index, x in _classes(c, before)
-        }
-        low, high = Fraction(0), Fraction(0)
-        for vec in values.values():
-            for x in vec.entries.values():
-                _certain(x, f"a value of head {h.name}")
-                least, most = t.bounds(x)
-                if least is None or most is None:
-                    raise NotProved(f"a value of head {h.name} has no bound")
-                low, high = min(low, Fraction(least)), max(high, Fraction(most))
-                if c.fraction is not None and grain_of(x) > c.fraction:
-                    raise NotProved(f"a value of head {h.name} is no multiple of 2^-{c.fraction}")
-        if c.integer is not None and not max(high, -low) < 2**c.integer:
-            raise NotProved(f"a value of head {h.name} may be as large as {shown(max(high, -low))}")
+        values = _vectors(work, h.value, before)
+        low, high = _spanned(c, h, values.values())
         zero = values.get(0, Vec({}, c.width))
         start = start.plus(_average(work, cut, 0, zero, values[SELF])) if c.start else start
         row = row.plus(_average(work, cut, me(c), zero, values[SELF]))
@@ -233,6 +220,30 @@ def _behind(work: _Work, before: Stream, number_: int, cuts: dict[str, Cut]) -> 
                 raise NotProved(f"no margin of head {h.name} is known")
             off += share((len(c.rows) - 1) * decay(c.scale * cut.margin)) * (high - low)
     return Stream(start, row, up(off))
+
+
+def _vectors(work: _Work, cases: tuple[s.Case, ...], x: Stream) -> dict[int, Vec]:
+    """The query, key or value of row 0, if there is one, and of row SELF."""
+    c = work.c
+    return {i: choose_case(cases, work.scope(index, _off(row, i, x.off)), c.width) for i, index, row in _classes(c, x)}
+
+
+def _spanned(c: Circuit, h: Head, values: Iterable[Vec]) -> tuple[Fraction, Fraction]:
+    """low <= 0 and high >= 0 around all coordinates of a head's values, which do not depend on how heads round and (Def. A.1)
+    are multiples of 2^-f of size less than 2^i."""
+    low, high = Fraction(0), Fraction(0)
+    for vec in values:
+        for x in vec.entries.values():
+            _certain(x, f"a value of head {h.name}")
+            least, most = t.bounds(x)
+            if least is None or most is None:
+                raise NotProved(f"a value of head {h.name} has no bound")
+            low, high = min(low, Fraction(least)), max(high, Fraction(most))
+            if c.fraction is not None and grain_of(x) > c.fraction:
+                raise NotProved(f"a value of head {h.name} is no multiple of 2^-{c.fraction}")
+    if c.integer is not None and not max(high, -low) < 2**c.integer:
+        raise NotProved(f"a value of head {h.name} may be as large as {shown(max(high, -low))}")
+    return low, high
 
 
 def _classes(c: Circuit, x: Stream) -> list[tuple[int, Value, Vec]]:
@@ -290,6 +301,7 @@ class ByLemmas:
         try:
             before = stream(c, earlier, j.functions)
             done = [_one(j, cut, use, before) for cut, use in zip(cuts, self.uses, strict=True)]
+            _defined(j, cuts, before)
         except Unsupported as reason:
             raise NotProved(f"{j.cuts[-1]}: no symbolic form: {reason}") from None
         except Fault as fault:
@@ -334,6 +346,21 @@ def _one(j: Reads, cut: Cut, use: Use, before: Stream) -> str:
         _same_rows(work, cut, lemma, index, theirs, held)
     work.settle(str(cut))
     return f"{cut.head} is the head of {lemma.name} ({work.tally})"
+
+
+def _defined(j: Reads, cuts: list[Cut], before: Stream) -> None:
+    """The run gets through the layer: values too, and heads without a cut, are defined and can be represented."""
+    c, work = j.circuit, _work(j.circuit, j.functions)
+    for h in c.layers[cuts[0].layer].heads:
+        values = _vectors(work, h.value, before)
+        if c.fraction is not None:
+            _spanned(c, h, values.values())
+        if all(cut.head != h.name for cut in cuts):
+            if c.fraction is not None:
+                raise NotProved(f"no cut says what head {h.name} of the same layer reads")
+            for cases in (h.query, h.key):
+                _vectors(work, cases, before)
+    work.settle(f"layer {cuts[0].layer + 1}")
 
 
 def _representable(c: Circuit, lemma: Lemma) -> None:

@@ -27,7 +27,7 @@ from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic, approximate
 from checker.semantics.expressions import Fault, OfRows, Scope, Vec, evaluate, number, truth
 from checker.semantics.masks import visible
-from checker.semantics.precision import ENDLESS, grain
+from checker.semantics.precision import ENDLESS, about, grain
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -60,7 +60,7 @@ def picks(j: Picks) -> Proved:
                 continue
             margin, how = found
             if margin < j.margin:
-                raise NotProved(f"the margin is {float(margin):.6g} or a little more, not {float(j.margin):.6g}")
+                raise NotProved(f"the margin is {about(margin)} or a little more, not {about(j.margin)}")
             return conclude(j, *how)
     except Unsupported as reason:
         raise NotProved(f"{j.lemma.name}: {reason}") from None
@@ -379,7 +379,7 @@ def _by_table(lemma: Lemma) -> Found:
                 least = min(least, _rational_below(stated(_Row(i, own, exact, 0))))
     kinds = "" if table.rational else ", irrational ones by whole numbers of 128 bits, near ties exactly"
     found = Fraction(least) if least != inf else Fraction(1)  # with a single row there is nothing else to read
-    return found, ("scores", f"{count:,} scores{kinds}; margin {float(found):.6g}")
+    return found, ("scores", f"{count:,} scores{kinds}; margin {about(found)}")
 
 
 def _rational_below(x: Any) -> Fraction:
@@ -484,7 +484,7 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> An
         key = (me, mine, j, tuple(b[n] for n in theirs))
         if key not in memo:
             rows = {
-                x: OfRows(x, lambda _, n=n: b[n], lemma.low, lemma.high)  # type: ignore[misc]
+                x: OfRows(x, lambda k, n=n: _at_row(k, j, b[n]), lemma.low, lemma.high)  # type: ignore[misc]
                 for n, x in enumerate(_names(lemma))
             }
             there = Scope({**here.names, e.binder.variable: j}, here.functions, rows=rows)  # type: ignore[union-attr]
@@ -519,6 +519,13 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> An
     if not certain:
         raise Mistaken("it may be that no row fits", row.i, {row.i: row.own})
     return gap
+
+
+def _at_row(k: Value, j: int, x: int) -> int:
+    """What row k holds, if only row j is known."""
+    if k != j:
+        raise Unsupported("what is read depends on other rows than the one that is looked at")
+    return x
 
 
 def _score(entry: tuple[int, State, Any]) -> Any:

@@ -122,6 +122,8 @@ class _Translate:
             return x
         if node.op == "cos":
             return self.real(f"cos #{node.key}", -1, 1)
+        if node.op == "error":
+            return self.real(f"error #{node.key}", node.low, node.high)  # type: ignore[arg-type]
         if node.op == "coordinate":
             return z3.Real(f"X[{node.args[0]},{node.args[1]}]")
         if node.op == "read":

@@ -13,6 +13,7 @@ from checker.elaboration.library import Loaded, load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.certificates import Violation
+from checker.kernel.cut_rules import Hints
 from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of
 from checker.kernel.judgements import (
     Attends,
@@ -57,7 +58,7 @@ class Checker:
     only_falsify: bool
     share: float = 5.0  # seconds that `test` gives to one judgement
     prover: Prover = field(default_factory=Prover)
-    known: dict[Judgement, Outcome] = field(default_factory=dict)
+    known: dict[tuple[Judgement, Hints], Outcome] = field(default_factory=dict)
 
     def outcome(self, claim: ClaimAt) -> Outcome:
         """The verdict on a claim: the worst of its judgements'."""
@@ -68,20 +69,21 @@ class Checker:
         return min(found, key=lambda o: order.index(o.verdict))
 
     def _judge(self, j: Judgement, claim: ClaimAt) -> Outcome:
-        if j not in self.known:
+        key = j, claim.hints
+        if key not in self.known:
             try:
-                self.known[j] = self._test(j) if self.only_falsify else self._settle(j, claim)
+                self.known[key] = self._test(j) if self.only_falsify else self._settle(j, claim)
             except Undecided as reason:
-                self.known[j] = Outcome("UNDECIDED", reason=str(reason))
+                self.known[key] = Outcome("UNDECIDED", reason=str(reason))
             except Disagreement as error:
-                self.known[j] = Outcome("ERROR", reason=str(error))
+                self.known[key] = Outcome("ERROR", reason=str(error))
             except RecursionError:
-                self.known[j] = Outcome("UNDECIDED", reason="the expressions are nested too deep to follow")
+                self.known[key] = Outcome("UNDECIDED", reason="the expressions are nested too deep to follow")
             except MemoryError:
-                self.known[j] = Outcome("UNDECIDED", reason="the memory of this machine did not suffice")
+                self.known[key] = Outcome("UNDECIDED", reason="the memory of this machine did not suffice")
             except Exception as error:  # an internal error of one claim is its verdict; the others go on
-                self.known[j] = Outcome("ERROR", reason=f"internal error: {type(error).__name__}: {error}")
-        return self.known[j]
+                self.known[key] = Outcome("ERROR", reason=f"internal error: {type(error).__name__}: {error}")
+        return self.known[key]
 
     def _settle(self, j: Judgement, claim: ClaimAt) -> Outcome:
         if isinstance(j, Counts):

@@ -224,7 +224,10 @@ def search_lemma(j: Picks, hint: Mistaken | None, budget: int, seconds: float) -
     what the hint says."""
     end, tried = monotonic() + seconds, 0
     lemma = j.lemma
-    held = {i: list(states(lemma, i)) for i in lemma.rows}
+    try:
+        held = {i: list(states(lemma, i)) for i in lemma.rows}
+    except (Fault, Unsupported):
+        return Search(None, 0, False)  # nobody knows what rows may hold
     complete = prod(len(x) for x in held.values()) <= budget
     rows = lemma.rows if hint is None or complete else [hint.row]
     for values in product(*held.values()) if complete else _filled(held, hint):

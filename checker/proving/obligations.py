@@ -124,6 +124,8 @@ def by_cuts(c: Circuit, hints: Hints, last: int, name: str, only: str = "") -> O
     below: list[Obligation] = []
     for number in range(last + 1):
         heads = [(n, h) for n, h in all_heads(c) if n == number and (number < last or not only or h.name == only)]
+        if not heads:
+            continue
         missing = [h.name for n, h in heads if (n, h.name) not in found]
         if missing:
             raise NotProved(f"no cut says what head {missing[0]} of layer {number + 1} reads")

@@ -18,7 +18,7 @@ from checker.language import syntax as s
 from checker.models.circuit import Circuit
 from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol, words_of
-from checker.semantics.precision import readers
+from checker.semantics.precision import about, readers
 
 Words = dict[str, tuple[int, ...]]
 
@@ -84,7 +84,9 @@ def _some_rows(rows: tuple[int, ...]) -> str:
 
 
 def _score(x: Exact) -> str:
-    return str(x) if isinstance(x, Fraction) and x.denominator < 1000 else f"{float(x):.6g}"
+    if not isinstance(x, Fraction):
+        return f"{float(x):.6g}"
+    return str(x) if x.denominator < 1000 else about(x)
 
 
 def of_routing(
@@ -138,7 +140,7 @@ def _off(c: Circuit, words: Words, run: CircuitRun, layer: int, i: int) -> list[
 
 
 def _decimal(x: Number) -> str:
-    return f"{x} = {float(x):.6g}" if isinstance(x, Fraction) and x.denominator != 1 else str(x)
+    return f"{x} = {about(x)}" if isinstance(x, Fraction) and x.denominator != 1 else str(x)
 
 
 def _side_by_side(c: Circuit, p: Protocol, words: Words, adversary: Adversary) -> list[str]:

@@ -362,6 +362,8 @@ def _search(e: s.Reduce, low: Value, high: Value, scope: Scope) -> Value:
     """
     assert isinstance(e.binder, s.OverRange) and e.condition is not None
     names = tuple(sorted(s.free_names(e.condition) - {e.binder.variable}))
+    if _of_machine(e.condition):
+        raise Unsupported("a search that depends on the inbox or on where words lie")
     if not scope.rows.keys().isdisjoint(names):
         raise Unsupported("a search that depends on what other rows hold")
     values = tuple(_known_whole(name, scope, e.span) for name in names if name in scope.names)
@@ -383,6 +385,17 @@ def condition_of(e: s.Reduce, low: Value, high: Value, scope: Scope) -> tuple[Te
     inside = v.both(v.at_most(low, k), v.at_most(k, high))
     inner = replace(scope.under(inside).bind(**{e.binder.variable: k}), calls=scope.calls + 1)
     return k, truth(evaluate(e.condition, inner), e.span)
+
+
+def _of_machine(node: Any) -> bool:
+    """Does the tree depend on a machine's inbox, on what it holds or sends? No name in it says so."""
+    if isinstance(node, (s.At, s.OverInbox, s.OverHeld)):
+        return True
+    if isinstance(node, s.Call) and node.function in ("only", "count", *OF_ROW):
+        return True
+    if isinstance(node, tuple):
+        return any(_of_machine(x) for x in node)
+    return any(_of_machine(getattr(node, f)) for f in getattr(node, "__dataclass_fields__", {}) if f != "span")
 
 
 def _known_whole(name: str, scope: Scope, span: Span) -> Any:

@@ -460,6 +460,11 @@ def undecoded(p: Packets, error: Fraction) -> str:
     return ""
 
 
+def about(x: Fraction) -> str:
+    """Six digits, for reading; a power of two below a number that is beyond floats."""
+    return f"{float(x):.6g}" if abs(x) < 2**1000 else f"{'-' if x < 0 else ''}2^{int(abs(x)).bit_length() - 1}"
+
+
 def shown(x: Fraction) -> str:
     """A bound, rounded up for reading."""
     if x.denominator < 10_000:
