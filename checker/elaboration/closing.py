@@ -20,7 +20,7 @@ __all__ = ["FALSE", "TRUE", "close_circuit", "close_protocol", "fold", "static"]
 MAX_MACHINES = 100_000
 MAX_WIDTH = 10_000_000
 MAX_MEMORY = 10_000_000
-MAX_SCALE = 1_000_000
+MAX_SCALE = 2**64
 MAX_BITS = 4_096
 
 

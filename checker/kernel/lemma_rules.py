@@ -53,30 +53,22 @@ class Mistaken(NotProved):
 
 def picks(j: Picks) -> Proved:
     """The rule: by squares if the scores have that form, else by all scores."""
-    try:
-        for way in (_by_squares, _by_table):
-            found = way(j.lemma)
-            if found is None:
-                continue
-            margin, how = found
-            if margin < j.margin:
-                raise NotProved(f"the margin is {about(margin)} or a little more, not {about(j.margin)}")
-            return conclude(j, *how)
-    except Unsupported as reason:
-        raise NotProved(f"{j.lemma.name}: {reason}") from None
-    except Fault as fault:
-        raise NotProved(f"{j.lemma.name}: undefined: {fault.message}") from None
-    raise NotProved(f"{j.lemma.name}: no rule applies")
+    margin, how = _found(j.lemma)
+    if margin < j.margin:
+        raise NotProved(f"the margin is {about(margin)} or a little more, not {about(j.margin)}")
+    return conclude(j, *how)
 
 
 def margin_of(lemma: Lemma) -> Fraction:
     """The margin that `picks` proves. Raises `NotProved`."""
-    try:
-        found = _by_squares(lemma) or _by_table(lemma)
-    except (Unsupported, Fault) as reason:
-        raise NotProved(f"{lemma.name}: {reason}") from None
-    assert found is not None
-    return found[0]
+    return _found(lemma)[0]
+
+
+def _found(lemma: Lemma) -> Found:
+    found = _by_squares(lemma) or _by_table(lemma)
+    if isinstance(found, NotProved):
+        raise found
+    return found
 
 
 Found = tuple[Fraction, tuple[str, str]]  # margin; rule and detail
@@ -267,24 +259,28 @@ def states(lemma: Lemma, i: int) -> Iterator[State]:
         ranges.append(range(int(low), int(high) + 1))
     if prod(len(r) for r in ranges) > MAX_STATES:
         raise Unsupported(f"more than {MAX_STATES:,} values of a row")
+    if not lemma.assumptions:
+        yield from product(*ranges)
+        return
     for own in product(*ranges):
         here = scope(lemma, i, dict(zip(_names(lemma), own, strict=True)))
         if all(truth(evaluate(e, here), e.span) for e in lemma.assumptions):
             yield own
 
 
+Entry = tuple[State, Vec, tuple[int, ...]]  # what a row holds; its query or key: exactly, and at the places that matter
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Queries and keys of all rows and states: as they are, and as whole numbers (times `unit`) that are at most 1 off where an
+    """Queries and keys of all rows and states: as they are, and as whole numbers (times a unit) that are at most 1 off where an
     entry is irrational."""
 
     held: dict[int, list[State]]
-    queries: dict[tuple[int, State], tuple[Vec, tuple[int, ...]]]
-    own: dict[tuple[int, State], tuple[State, Vec, tuple[int, ...]]]  # the keys
-    keys: dict[
-        int, list[tuple[State, Vec, tuple[int, ...]]]
-    ]  # those of a row that differ, or whose fields matter to what is stated
-    unit: tuple[int, int]  # of queries, of keys
+    queries: dict[tuple[int, State], Entry]
+    own: dict[tuple[int, State], Entry]  # all keys
+    keys: dict[int, list[Entry]]  # those of a row that differ, or whose fields matter to what is stated
+    unit: int  # of scores
     rational: bool
 
 
@@ -297,34 +293,38 @@ def _tabulate(lemma: Lemma, matters: list[int]) -> _Table:
         raise Never(f"no values satisfy the assumptions in row {next(i for i, x in held.items() if not x)}")
     if total > MAX_STATES:
         raise Unsupported(f"{total:,} values of rows are more than {MAX_STATES:,}")
-    names = _names(lemma)
-    vectors: list[dict[tuple[int, State], Vec]] = [{}, {}]
-    for i, own in ((row, own) for row in lemma.rows for own in held[row]):
-        here = scope(lemma, i, dict(zip(names, own, strict=True)))
-        for found, cases in zip(vectors, (lemma.query, lemma.key), strict=True):
-            found[i, own] = sem.select(cases, here, WIDTH)
-    width = max((x.length for found in vectors for x in found.values()), default=0)
-    used = [{k for x in found.values() for k in x.entries} for found in vectors]
+    vectors = [_vectors(lemma, cases, held) for cases in (lemma.query, lemma.key)]
+    different = [{id(x): x for x in found.values()} for found in vectors]
+    width = max((x.length for found in different for x in found.values()), default=0)
+    used = [{k for x in found.values() for k in x.entries} for found in different]
     places = tuple(k for k in range(1, width + 1) if k in used[0] and k in used[1])
-    whole, units, rational = [], [], True
-    for found in vectors:
+    whole, unit, rational = [], 1, True
+    for found in different:
         entries = [x for vec in found.values() for k, x in vec.entries.items() if k in places]
         fractions = [Fraction(x) for x in entries if isinstance(x, (int, Fraction))]
         exact = len(fractions) == len(entries)
         rational = rational and exact
-        unit = lcm(*(x.denominator for x in fractions)) if exact else 1 << BITS
-        units.append(unit)
-        whole.append({at: tuple(_scaled(vec.entries.get(k, 0), unit, exact) for k in places) for at, vec in found.items()})
-    queries = {at: (vec, whole[0][at]) for at, vec in vectors[0].items()}
-    of_row = {at: (at[1], vec, whole[1][at]) for at, vec in vectors[1].items()}
-    keys = {}
-    for j in lemma.rows:
-        differ = {
-            (whole[1][j, b] if rational else tuple(sorted(vectors[1][j, b].entries.items())), *(b[n] for n in matters)): b
-            for b in held[j]
-        }
-        keys[j] = [of_row[j, b] for b in differ.values()]
-    return _Table(held, queries, of_row, keys, (units[0], units[1]), rational)
+        factor = lcm(*(x.denominator for x in fractions)) if exact else 1 << BITS
+        unit *= factor
+        whole.append({n: tuple(_scaled(vec.entries.get(k, 0), factor, exact) for k in places) for n, vec in found.items()})
+    queries, own = ({at: (at[1], vec, w[id(vec)]) for at, vec in found.items()} for found, w in zip(vectors, whole, strict=True))
+    keys = {j: list({(id(own[j, b][1]), *(b[n] for n in matters)): own[j, b] for b in held[j]}.values()) for j in lemma.rows}
+    return _Table(held, queries, own, keys, unit, rational)
+
+
+def _vectors(lemma: Lemma, cases: tuple[s.Case, ...], held: dict[int, list[State]]) -> dict[tuple[int, State], Vec]:
+    """The query or key of every row and state; one object for each value of what it depends on."""
+    names, plain = _names(lemma), _plain_names(cases)
+    depends = [n for n, x in enumerate(names) if x in plain]
+    found: dict[tuple[int, State], Vec] = {}
+    made: dict[tuple[int, ...], Vec] = {}
+    for i, of in held.items():
+        for own in of:
+            key = (i if "self" in plain else 0, *(own[n] for n in depends))
+            if key not in made:
+                made[key] = sem.select(cases, scope(lemma, i, dict(zip(names, own, strict=True))), WIDTH)
+            found[i, own] = made[key]
+    return found
 
 
 def _scaled(x: Any, unit: int, exact: bool) -> int:
@@ -333,53 +333,59 @@ def _scaled(x: Any, unit: int, exact: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row with one state: for each row that it sees the scores, and the rows that are stated."""
+    """One row with one state: the rows that it sees, with what they may hold, and how it scores them."""
 
     i: int
     own: State
-    scores: dict[int, list[tuple[State, Any]]]
+    seen: tuple[int, ...]
+    table: _Table
+    exactly: bool
     slack: int  # two scores that differ by more are in that order
 
+    def keys(self, j: int) -> list[Entry]:
+        return self.table.keys[j] if j != self.i else [self.table.own[j, self.own]]
 
-@lru_cache(maxsize=200)
-def _by_table(lemma: Lemma) -> Found:
+    def score(self, key: Entry) -> Any:
+        _, query, short = self.table.queries[self.i, self.own]
+        return sem.dot(query, key[1]) if self.exactly else sum(map(mul, short, key[2]))
+
+
+@lru_cache(maxsize=1_000)
+def _by_table(lemma: Lemma) -> Found | NotProved:
+    """What a comparison of all scores proves, or why it does not."""
+    try:
+        return _compared(lemma)
+    except NotProved as reason:
+        return reason
+    except (Unsupported, Fault) as reason:
+        return NotProved(f"{lemma.name}: {reason}")
+
+
+def _compared(lemma: Lemma) -> Found:
     seen = _visible(lemma)
-    stated, matters = _stated(lemma)
+    gap_of, matters = _stated(lemma)
     table = _tabulate(lemma, matters)
-    pairs = sum(len(table.held[i]) * sum(len(table.keys[j]) for j in seen[i]) for i in lemma.rows)
-    if pairs > MAX_SCORES:
-        raise Unsupported(f"{pairs:,} scores are more than {MAX_SCORES:,}")
+    different = len({id(x[1]) for x in table.queries.values()})
+    pairs = sum(len({id(table.queries[i, own][1]) for own in table.held[i]}) * len(seen[i]) for i in lemma.rows)
+    if min(pairs, different * len(lemma.rows)) * max(map(len, table.keys.values())) > MAX_SCORES:
+        raise Unsupported(f"more than {MAX_SCORES:,} scores")
+    biggest = max(sum(map(abs, key[2])) for keys in table.keys.values() for key in keys)
     least: Fraction | float = inf
-    scale = table.unit[0] * table.unit[1]
-    count = 0
     for i in lemma.rows:
         for own in table.held[i]:
-            query, short = table.queries[i, own]
-            size = sum(map(abs, short))
-            scores: dict[int, list[tuple[State, Any]]] = {}
-            biggest = 0
-            for j in seen[i]:
-                keys = table.keys[j] if j != i else [table.own[i, own]]
-                scores[j] = [(b, sum(map(mul, short, numbers))) for b, _, numbers in keys]
-                count += len(scores[j])
-            if table.rational:
-                gap = stated(_Row(i, own, scores, 0))
-                least = least if gap == inf else min(least, Fraction(gap, scale))
-                continue
-            biggest = max(sum(map(abs, numbers)) for j in seen[i] for _, _, numbers in table.keys[j])
-            slack = 2 * (size + biggest + len(short))
+            short = table.queries[i, own][2]
+            slack = 0 if table.rational else 2 * (sum(map(abs, short)) + biggest + len(short))
             try:
-                gap = stated(_Row(i, own, scores, slack))
-                least = least if gap == inf else min(least, Fraction(gap - slack, scale))
-            except NotProved:
-                exact = {
-                    j: [(b, sem.dot(query, key)) for b, key, _ in (table.keys[j] if j != i else [table.own[i, own]])]
-                    for j in seen[i]
-                }
-                least = min(least, _rational_below(stated(_Row(i, own, exact, 0))))
-    kinds = "" if table.rational else ", irrational ones by whole numbers of 128 bits, near ties exactly"
+                gap = gap_of(_Row(i, own, seen[i], table, False, slack))
+                least = least if gap == inf else min(least, Fraction(gap - slack, table.unit))
+            except Mistaken:
+                if table.rational:
+                    raise
+                least = min(least, _rational_below(gap_of(_Row(i, own, seen[i], table, True, 0))))
+    kinds = "" if table.rational else f", irrational ones by whole numbers of {BITS} bits, near ties exactly"
     found = Fraction(least) if least != inf else Fraction(1)  # with a single row there is nothing else to read
-    return found, ("scores", f"{count:,} scores{kinds}; margin {about(found)}")
+    count = sum(map(len, table.held.values()))
+    return found, ("scores", f"the scores of {count:,} rows and what they hold{kinds}; margin {about(found)}")
 
 
 def _rational_below(x: Any) -> Fraction:
@@ -401,7 +407,8 @@ def _stated(lemma: Lemma) -> tuple[Callable[[_Row], Any], list[int]]:
     fields = set(_names(lemma))
     indexed = {x.array for x in _indices(lemma.reads)} & fields
     if not indexed:
-        return lambda row: _fixed(lemma, row), []
+        best: dict[int, list[tuple[Any, int, State]]] = {}
+        return lambda row: _fixed(lemma, row, best), []
     first = lemma.reads[0]
     if (
         len(lemma.reads) > 1
@@ -414,7 +421,7 @@ def _stated(lemma: Lemma) -> tuple[Callable[[_Row], Any], list[int]]:
         or any(x.array in fields for x in _indices((first.binder.low, first.binder.high)))
     ):
         raise Unsupported("what is read depends on other rows in a way that is not `max(j for j in a..b if c)`, c over f[j]")
-    memo: dict[Any, bool] = {}
+    memo: dict[Any, dict[int, tuple[list[Entry], list[Entry]]]] = {}
     return lambda row: _searched(lemma, first, row, memo), [n for n, x in enumerate(_names(lemma)) if x in indexed]
 
 
@@ -439,75 +446,79 @@ def _plain_names(node: Any) -> set[str]:
     return {x for f in getattr(node, "__dataclass_fields__", {}) if f != "span" for x in _plain_names(getattr(node, f))}
 
 
-def _fixed(lemma: Lemma, row: _Row) -> Any:
+def _fixed(lemma: Lemma, row: _Row, best: dict[int, list[tuple[Any, int, State]]]) -> Any:
     """The stated rows depend on the row itself alone."""
     here = scope(lemma, row.i, dict(zip(_names(lemma), row.own, strict=True)))
     targets: list[int] = []
     for e in lemma.reads:
         x = number(evaluate(e, here), e.span)
-        if not isinstance(x, int) or x not in row.scores:
+        if not isinstance(x, int) or x not in row.seen:
             raise Mistaken(f"it cannot attend to row {x}", row.i, {row.i: row.own})
         targets += [] if x in targets else [x]
-    stated = [(x, b, score) for x in targets for b, score in row.scores[x]]
-    low = min(stated, key=lambda y: y[2])
-    high = max(stated, key=lambda y: y[2])
-    if len(targets) > 1 and (row.slack or low[2] != high[2]):
+    stated = [(row.score(key), j, key[0]) for j in targets for key in row.keys(j)]
+    low, high = min(stated, key=_score), max(stated, key=_score)
+    if len(targets) > 1 and (row.slack or low[0] != high[0]):
         raise Mistaken(
-            f"rows {low[0]} and {high[0]} do not score the same", row.i, {row.i: row.own, low[0]: low[1], high[0]: high[1]}
+            f"rows {low[1]} and {high[1]} do not score the same", row.i, {row.i: row.own, low[1]: low[2], high[1]: high[2]}
         )
-    rival = max(
-        ((j, b, score) for j, of in row.scores.items() if j not in targets for b, score in of), key=lambda y: y[2], default=None
-    )
-    if rival is None:
+    if not row.exactly:
+        query = id(row.table.queries[row.i, row.own][1])
+        if query not in best:  # of all rows, seen or not, with all that they may hold
+            every = ((row.score(key), j, key[0]) for j, keys in row.table.keys.items() for key in keys)
+            of_row: dict[int, tuple[Any, int, State]] = {}
+            for entry in every:
+                if entry[1] not in of_row or entry[0] > of_row[entry[1]][0]:
+                    of_row[entry[1]] = entry
+            best[query] = sorted(of_row.values(), key=_score, reverse=True)[: len(lemma.reads) + 1]
+        rival = next((x for x in best[query] if x[1] not in targets), None)
+        if rival is None:
+            return inf
+        if low[0] - rival[0] > row.slack:
+            return low[0] - rival[0]
+    others = [(row.score(key), j, key[0]) for j in row.seen if j not in targets for key in row.keys(j)]
+    if not others:
         return inf
-    if not low[2] - rival[2] > row.slack:
-        raise Mistaken(
-            f"row {rival[0]} scores no less than row {low[0]}", row.i, {row.i: row.own, low[0]: low[1], rival[0]: rival[1]}
-        )
-    return low[2] - rival[2]
+    return _gap(row, low, max(others, key=_score))
 
 
-def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> Any:
+def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, dict[int, tuple[list[Entry], list[Entry]]]]) -> Any:
     """The stated row is the last (or first) of a range whose field fits."""
-    assert isinstance(e.binder, s.OverRange) and e.condition is not None
-    own: dict[str, Value] = dict(zip(_names(lemma), row.own, strict=True))
-    here = scope(lemma, row.i, own)
+    assert isinstance(e.binder, s.OverRange)
+    here = scope(lemma, row.i, dict(zip(_names(lemma), row.own, strict=True)))
     low, high = evaluate(e.binder.low, here), evaluate(e.binder.high, here)
     if not (t.is_whole(low) and t.is_whole(high)):
         raise Unsupported("a range without whole bounds")
-    names = s.free_names(e.condition)
-    mine = tuple(own[x] for x in _names(lemma) if x in _plain_names(e.condition))
-    theirs = [n for n, x in enumerate(_names(lemma)) if any(y.array == x for y in _indices(e.condition))]
-    me = row.i if "self" in names else None
+    plain = _plain_names(e.condition)
+    depends = (row.i if "self" in plain else None, *(x for n, x in zip(_names(lemma), row.own, strict=True) if n in plain))
+    parts = memo.setdefault(depends, {})
 
-    def fits(j: int, b: State) -> bool:
-        key = (me, mine, j, tuple(b[n] for n in theirs))
-        if key not in memo:
-            rows = {
-                x: OfRows(x, lambda k, n=n: _at_row(k, j, b[n]), lemma.low, lemma.high)  # type: ignore[misc]
-                for n, x in enumerate(_names(lemma))
-            }
-            there = Scope({**here.names, e.binder.variable: j}, here.functions, rows=rows)  # type: ignore[union-attr]
-            found = truth(evaluate(e.condition, there), e.span)  # type: ignore[arg-type]
-            assert isinstance(found, bool)
-            memo[key] = found
-        return memo[key]
+    def part(j: int) -> tuple[list[Entry], list[Entry]]:
+        """What row j may hold, and what of it fits first."""
+        if not low <= j <= high:
+            return [], row.keys(j)
+        if j == row.i:
+            return _parted(lemma, e, here, j, row.keys(j))
+        if j not in parts:
+            parts[j] = _parted(lemma, e, here, j, row.keys(j))
+        return parts[j]
 
-    order = sorted(row.scores, reverse=e.kind == "max")
-    candidates = range(int(low), int(high) + 1)
-    outside = next((j for j in candidates if j not in row.scores), None)
+    outside = next((j for j in range(int(low), int(high) + 1) if j not in row.seen), None)
     if outside is not None:
         raise Mistaken(f"it cannot attend to row {outside}", row.i, {row.i: row.own})
+    order = sorted(row.seen, reverse=e.kind == "max")
+    quick = None if row.exactly else _quick(row.table.queries[row.i, row.own][2], [part(j) for j in order], row.slack)
+    if quick is not None:
+        return quick
     gap: Any = inf
-    lowest: tuple[int, State, Any] | None = None  # the least score with which a row so far may be the stated one
-    highest: tuple[int, State, Any] | None = None  # the largest score of a row so far that does not fit
+    lowest: tuple[Any, int, State] | None = None  # the least score with which a row so far may be the stated one
+    highest: tuple[Any, int, State] | None = None  # the largest score of a row so far that does not fit
     certain = False  # does a row so far always fit?
     for j in order:
-        of = [(j, b, score) for b, score in row.scores[j]]
-        good = [y for y in of if j in candidates and fits(j, y[1])]
-        bad = [y for y in of if not (j in candidates and fits(j, y[1]))]
+        fit, rest = part(j)
+        good = [(row.score(key), j, key[0]) for key in fit]
+        bad = [(row.score(key), j, key[0]) for key in rest]
         if lowest is not None:
-            gap = min(gap, _gap(row, lowest, max(of, key=_score)))
+            gap = min(gap, _gap(row, lowest, max(good + bad, key=_score)))
         if good and not certain:
             worst = min(good, key=_score)
             if highest is not None:
@@ -521,22 +532,61 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, bool]) -> An
     return gap
 
 
-def _at_row(k: Value, j: int, x: int) -> int:
-    """What row k holds, if only row j is known."""
-    if k != j:
-        raise Unsupported("what is read depends on other rows than the one that is looked at")
-    return x
+def _quick(short: tuple[int, ...], parts: list[tuple[list[Entry], list[Entry]]], slack: int) -> float | int | None:
+    """The same with bare scores: the least gap, or None where it is not large enough."""
+    gap: float | int = inf
+    lowest = highest = None
+    certain = False
+    for fit, rest in parts:
+        good = [sum(map(mul, short, key[2])) for key in fit]
+        bad = [sum(map(mul, short, key[2])) for key in rest]
+        if lowest is not None:
+            gap = min(gap, lowest - max(good + bad))
+        if good and not certain:
+            worst = min(good)
+            if highest is not None:
+                gap = min(gap, worst - highest)
+            lowest = worst if lowest is None else min(lowest, worst)
+        if bad:
+            best = max(bad)
+            highest = best if highest is None else max(highest, best)
+        certain = certain or not bad
+    return gap if certain and gap > slack else None
 
 
-def _score(entry: tuple[int, State, Any]) -> Any:
-    return entry[2]
+def _parted(lemma: Lemma, e: s.Reduce, here: Scope, j: int, keys: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Those of the states of row j at which the condition holds, and the others."""
+    assert isinstance(e.binder, s.OverRange) and e.condition is not None
+    parted: tuple[list[Entry], list[Entry]] = ([], [])
+    for key in keys:
+        rows = {x: OfRows(x, _at_row(j, key[0][n]), lemma.low, lemma.high) for n, x in enumerate(_names(lemma))}
+        there = Scope({**here.names, e.binder.variable: j}, here.functions, rows=rows)
+        holds = truth(evaluate(e.condition, there), e.span)
+        assert isinstance(holds, bool)
+        parted[0 if holds else 1].append(key)
+    return parted
 
 
-def _gap(row: _Row, winner: tuple[int, State, Any], rival: tuple[int, State, Any]) -> Any:
-    if not winner[2] - rival[2] > row.slack:
+def _at_row(j: int, x: int) -> Callable[[Value], Value]:
+    """What rows hold, if only row j is known."""
+
+    def get(index: Value) -> Value:
+        if index != j:
+            raise Unsupported("what is read depends on other rows than the one that is looked at")
+        return x
+
+    return get
+
+
+def _score(entry: tuple[Any, int, State]) -> Any:
+    return entry[0]
+
+
+def _gap(row: _Row, winner: tuple[Any, int, State], rival: tuple[Any, int, State]) -> Any:
+    if not winner[0] - rival[0] > row.slack:
         raise Mistaken(
-            f"row {rival[0]} scores no less than row {winner[0]}",
+            f"row {rival[1]} scores no less than row {winner[1]}",
             row.i,
-            {row.i: row.own, winner[0]: winner[1], rival[0]: rival[1]},
+            {row.i: row.own, winner[1]: winner[2], rival[1]: rival[2]},
         )
-    return winner[2] - rival[2]
+    return winner[0] - rival[0]
