@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol
+from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import library_names, load, load_text
 from checker.elaboration.theorem_to_claims import Models, instances
 from checker.language import printer
@@ -214,3 +215,25 @@ def test_closed_library_models_and_their_circuits_come_back(name: str) -> None:
             assert reclosed(c) == c
             seen += 1
     assert seen >= 3
+
+
+LEMMA = """function gap(i) = if i == 0 then 0 else gap(i - 1) + 1;
+lemma last(n, sigma) where n >= 1 {
+  let M = 2 * n; rows 1..n; mask strict or window(1, n);
+  field mine in 1..sigma; field before in 0..self;
+  assume mine <= gap(self) + sigma; query (angle(mine, M), 1) when mine > n - 2 or self == 1; key angle(before, M, 9), 0;
+  reads max(j for j in 1..self if j == 1 or before[j] == mine), self;
+}
+"""
+
+
+def test_closed_lemmas_come_back() -> None:
+    loaded = load_text(LEMMA)
+    definition = loaded.definitions["last"]
+    assert isinstance(definition, s.LemmaDefinition)
+    lemma = close_lemma(definition, {"n": 4, "sigma": 2}, loaded.functions)
+    again = load_text(printing.text(lemma))
+    closed = again.definitions["last"]
+    assert isinstance(closed, s.LemmaDefinition) and closed.parameters == () and list(again.definitions) == ["gap", "last"]
+    assert close_lemma(closed, {}, again.functions) == lemma
+    assert lemma.mask is not None and (lemma.mask.span.line, lemma.mask.span.column) == (3, 34)

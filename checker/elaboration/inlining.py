@@ -47,14 +47,13 @@ class Inliner:
         self.nodes = 0
 
     def expr(self, e: s.Expr, values: Mapping[str, s.Expr], forms: Forms | None = None) -> s.Expr:
-        sizes = {name: _measure(value) for name, value in values.items()}
-        found: s.Expr = _Inlining(self, sizes, forms or {}).visit(e, values, 0)
+        found: s.Expr = _Inlining(self, forms or {}).visit(e, values, 0)
         return found
 
 
 class _Inlining:
-    def __init__(self, inliner: Inliner, sizes: Mapping[str, tuple[int, int]], forms: Forms) -> None:
-        self.inliner, self.sizes, self.forms = inliner, sizes, forms
+    def __init__(self, inliner: Inliner, forms: Forms) -> None:
+        self.inliner, self.forms = inliner, forms
 
     def visit(self, node: Any, values: Mapping[str, s.Expr], depth: int) -> Any:
         match node:
@@ -80,7 +79,7 @@ class _Inlining:
         return replace(node, **{k: self.visit(x, values, depth + 1) for k, x in parts.items()}) if parts else node
 
     def put_in(self, name: str, value: s.Expr, depth: int, span: Span) -> s.Expr:
-        nodes, levels = self.sizes.get(name, (1, 1))
+        nodes, levels = _measure(value)
         self.inliner.nodes += nodes
         if self.inliner.nodes > MAX_NODES:
             raise spec_error("TOO_LARGE", f"expected at most {MAX_NODES} nodes with `{name}` written out, found more", span)

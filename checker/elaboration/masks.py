@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from checker.elaboration.folding import A_NUMBER, TRUE, Folder, static
 from checker.elaboration.inlining import Inliner
@@ -36,7 +37,7 @@ def expanded(mask: s.Expr, rows: range, functions: Mapping[str, s.FunctionDefini
     }
     written_out = Inliner().expr(mask, named, {"window": WINDOW})
     folded = Folder(functions).expr(written_out, {"self": ROW, "other": A_NUMBER})
-    return None if static(folded) is True else folded
+    return None if static(folded) is True else replace(folded, span=mask.span)
 
 
 def check_rows(mask: s.Expr, rows: range, where: str, functions: Mapping[str, s.FunctionDefinition], span: Span) -> None:

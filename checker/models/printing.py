@@ -1,11 +1,14 @@
-"""A model back to a definition, and so to text: closed, with `requires` and the functions it calls."""
+"""A model back to a definition, and so to text: closed, with the functions it calls."""
 
 from __future__ import annotations
 
 from checker.language import printer
 from checker.language import syntax as s
 from checker.models.circuit import Circuit, Local, Selector
+from checker.models.lemma import Lemma
 from checker.models.protocol import Array, MessageType, Protocol
+
+Model = Protocol | Circuit | Lemma
 
 
 def _array(a: Array, word: int, readout: s.Expr | None = None) -> s.ArrayDeclaration:
@@ -89,9 +92,25 @@ def circuit_definition(c: Circuit) -> s.CircuitDefinition:
     )
 
 
-def text(*models: Protocol | Circuit) -> str:
+def lemma_definition(x: Lemma) -> s.LemmaDefinition:
+    """The definition without parameters that closes to an equal lemma."""
+    fields = tuple(s.FieldDeclaration(f.name, f.low, f.high) for f in x.fields)
+    low, high = s.Number(x.low), s.Number(x.high)
+    return s.LemmaDefinition(x.name, (), None, (), low, high, x.mask, fields, x.assumptions, x.query, x.key, x.reads)
+
+
+def definition(m: Model) -> s.Definition:
+    """The definition without parameters that closes to an equal model."""
+    match m:
+        case Protocol():
+            return protocol_definition(m)
+        case Circuit():
+            return circuit_definition(m)
+        case Lemma():
+            return lemma_definition(m)
+
+
+def text(*models: Model) -> str:
     """The models one after the other, after the functions that they use."""
     functions = {f.name: f for m in models for f in m.functions}
-    parts = [printer.item(f) for f in functions.values()]
-    parts += [printer.item(protocol_definition(m) if isinstance(m, Protocol) else circuit_definition(m)) for m in models]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(printer.item(d) for d in (*functions.values(), *map(definition, models))) + "\n"
