@@ -169,7 +169,7 @@ def choose_case(cases: tuple[s.Case, ...], scope: Scope, width: int = WIDTH) -> 
 @lru_cache(maxsize=1_000)
 def _by_squares(lemma: Lemma) -> Found | None:
     """score(i, j) = a number that depends on i alone - s * ((j - t)(j - u))^2, t and u the stated rows, s > 0: all whole, so
-    other rows score at least s less."""
+    other rows score at least s less. If t is i and no row after i is seen, i - j may stand for (j - t)^2."""
     try:
         (i, own), (j, other) = _symbols(lemma, "i"), _symbols(lemma, "j")
         conditions: list[Any] = []
@@ -186,10 +186,18 @@ def _by_squares(lemma: Lemma) -> Found | None:
 
     unknown = sympy.Symbol("j")
     difference = sympy.Poly(sympy.expand(score - score.subs(unknown, rows[0])), unknown)
-    s_ = -difference.coeff_monomial(unknown ** (2 * len(rows)))
-    if not (s_.is_Rational and s_ > 0) or any(f"{f} of j" in map(str, score.free_symbols) for f in other):
+    if any(f"{f} of j" in map(str, score.free_symbols) for f in other):
         return None
-    if sympy.expand(difference.as_expr() + s_ * sympy.prod(unknown - x for x in rows) ** 2) != 0:
+    squares = [(unknown - x) ** 2 for x in rows]
+    forms = [sympy.Integer(-1) * sympy.prod(squares)]
+    if targets[0] is i and all(max(seen) <= row for row, seen in _visible(lemma).items()):
+        forms.append((unknown - rows[0]) * sympy.prod(squares[1:]))
+    for form in forms:
+        polynomial = sympy.Poly(form, unknown)
+        s_ = difference.coeff_monomial(unknown ** polynomial.degree()) / polynomial.LC()
+        if s_.is_Rational and s_ > 0 and sympy.expand(difference.as_expr() - s_ * form) == 0:
+            break
+    else:
         return None
     try:
         if not _stated_rows_are_seen(lemma, i, own, targets):
@@ -197,8 +205,7 @@ def _by_squares(lemma: Lemma) -> Found | None:
     except (NotProved, Unsupported, Fault):
         return None
     margin = Fraction(int(s_.p), int(s_.q))
-    power = "(j - t)^2" if len(rows) == 1 else "((j - t)(j - u))^2"
-    return margin, ("squares", f"scores are f(i) - {margin} {power}, an identity of polynomials")
+    return margin, ("squares", f"scores are f(i) + {margin} * ({form}), an identity of polynomials")
 
 
 def _polynomial(x: Value) -> Any:
