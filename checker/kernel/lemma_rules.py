@@ -24,7 +24,7 @@ from checker.models.lemma import Lemma
 from checker.semantics import circuits as sem
 from checker.semantics import terms as t
 from checker.semantics import values as v
-from checker.semantics.cyclotomic import Cyclotomic, approximate
+from checker.semantics.cyclotomic import Cyclotomic, Number, approximate
 from checker.semantics.expressions import Fault, OfRows, Scope, Vec, evaluate, number, truth
 from checker.semantics.masks import visible
 from checker.semantics.precision import ENDLESS, about, grain
@@ -131,7 +131,7 @@ def grain_of(x: Value) -> int:
         return 0
     if x.op == "lin":
         constant, parts = t.split(x)
-        return max([grain_of(constant), *(grain_of(k) + grain_of(term) for term, k in parts.items())])
+        return max([grain_of(constant), *(_grain_times(k, grain_of(term)) for term, k in parts.items())])
     if x.op == "mul":
         return sum(grain_of(a) for a in x.args)
     if x.op == "ite":
@@ -139,6 +139,13 @@ def grain_of(x: Value) -> int:
     if x.op == "cos" and x.args[1] is not None:
         return int(x.args[1])
     return ENDLESS
+
+
+def _grain_times(k: Number, fine: int) -> int:
+    """Of k times a multiple of 2^-fine: what k has of factors 2, it takes away."""
+    if fine >= ENDLESS or not isinstance(k, int):
+        return grain_of(k) + fine
+    return max(0, fine - ((k & -k).bit_length() - 1))
 
 
 def choose_case(cases: tuple[s.Case, ...], scope: Scope, width: int = WIDTH) -> Vec:
