@@ -404,7 +404,7 @@ def _compared(lemma: Lemma) -> Found:
 
 def _rational_below(x: Any) -> Fraction:
     """A positive rational number at most x, x > 0."""
-    if x == inf:
+    if x is inf:
         return Fraction(1)
     bits = 64
     while not isinstance(x, (int, Fraction)):
@@ -532,11 +532,11 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, dict[int, tu
         good = [(row.score(key), j, key[0]) for key in fit]
         bad = [(row.score(key), j, key[0]) for key in rest]
         if lowest is not None:
-            gap = min(gap, _gap(row, lowest, max(good + bad, key=_score)))
+            gap = _smaller(gap, _gap(row, lowest, max(good + bad, key=_score)))
         if good and not certain:
             worst = min(good, key=_score)
             if highest is not None:
-                gap = min(gap, _gap(row, worst, highest))
+                gap = _smaller(gap, _gap(row, worst, highest))
             lowest = worst if lowest is None else min(lowest, worst, key=_score)
         if bad:
             highest = max(([] if highest is None else [highest]) + bad, key=_score)
@@ -544,6 +544,11 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, dict[int, tu
     if not certain:
         raise Mistaken("it may be that no row fits", row.i, {row.i: row.own})
     return gap
+
+
+def _smaller(a: Any, b: Any) -> Any:
+    """The smaller of two gaps; exact numbers do not compare with the infinite one."""
+    return b if a is inf else min(a, b)
 
 
 def _quick(short: tuple[int, ...], parts: list[tuple[list[Entry], list[Entry]]], slack: int) -> float | int | None:
