@@ -211,8 +211,9 @@ def test_closed_library_models_and_their_circuits_come_back(name: str) -> None:
                 continue
             p = models.close(name, tuple(instance[k] for k in definition.parameters), theorem.span)
             assert reclosed(p) == p
-            c = transformer(p)
-            assert reclosed(c) == c
+            if isinstance(p, Protocol):
+                c = transformer(p)
+                assert reclosed(c) == c
             seen += 1
     assert seen >= 3
 
