@@ -256,14 +256,15 @@ def _average(work: _Work, cut: Cut, self_: Value, start: Vec, generic: Vec) -> V
     rows = [number(evaluate(e, work.scope(self_)), e.span) for e in cut.rows]
     if not 1 <= len(rows) <= 2:
         raise NotProved("a cut reads one row or two")
-    total = Vec({}, work.c.width)
+    total, share_ = Vec({}, work.c.width), Fraction(1, len(rows))
+    start, generic = start.times(share_), generic.times(share_)
     for index in rows:
         entries = {
             k: at(work.c, start.entries.get(k, 0), generic.entries.get(k, 0), index)
             for k in start.entries.keys() | generic.entries.keys()
         }
         total = total.plus(Vec({k: x for k, x in entries.items() if isinstance(x, Term) or x != 0}, work.c.width))
-    return total.times(Fraction(1, len(rows)))
+    return total
 
 
 def _fits_in(c: Circuit, x: Stream) -> None:
