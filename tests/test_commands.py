@@ -88,7 +88,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "compile" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["check", "test", "run", "compile", "export", "fmt", "new", "bounds", "table"])
+@pytest.mark.parametrize("command", ["check", "test", "run", "compile", "export", "fmt", "new", "bounds", "bench", "table"])
 def test_every_help_has_an_example(command: str) -> None:
     done = lockstep(command, "--help")
     assert done.returncode == 0

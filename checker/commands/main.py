@@ -272,6 +272,52 @@ def bounds(
     return bounds_command(machines, messages, json_to, constructions=constructions)
 
 
+@cli.group()
+def bench() -> None:
+    """Measure how long proofs take.
+
+    \b
+    Example:
+      lockstep bench hop
+    """
+
+
+@bench.command()
+@click.option(
+    "--n",
+    "sizes",
+    type=click.IntRange(1, 4096),
+    multiple=True,
+    help="Tokens; several times for several sizes.  [default: 100, 256]",
+)
+@click.option("--sigma", type=click.IntRange(1, 64), default=4, show_default=True, help="Symbols.")
+@click.option("--hops", type=click.IntRange(1, 256), default=16, show_default=True, help="k, the number of hops.")
+@click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Proofs for the first n and k = HOPS.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Time for replay of every input, at each small n.",
+)
+@click.option("--write", "write_to", metavar="FILE", help="The table goes between the marks in FILE too.")
+def hop(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, seconds: float, write_to: str | None) -> int:
+    """Prove that the circuit of Theorem 4.2 computes hop_k.
+
+    For the first n once for all k in 1..HOPS together, then for k = HOPS: at the first n the median of several runs, at the
+    others one run. Each run has a process of its own; its time is from the text to the proof, lemmas included. Beside it:
+    what replay of every input takes at the largest n where that ends in time.
+
+    \b
+    Examples:
+      lockstep bench hop
+      lockstep bench hop --n 1024 --runs 1
+    """
+    from checker.commands.hop_times import hop_command
+
+    return hop_command(sizes or (100, 256), sigma, hops, runs, seconds, write_to)
+
+
 @cli.command()
 @click.argument("report")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
