@@ -10,6 +10,7 @@ from helpers import circuit
 from checker.elaboration.closing import close_circuit
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import load_text
+from checker.elaboration.theorem_to_claims import claims
 from checker.kernel.replay.circuit import replay_circuit
 from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
@@ -199,3 +200,14 @@ def test_commands(tmp_path: Path) -> None:
     run("fmt", "--check", str(path))
     assert "field f = row[1];" in path.read_text(encoding="utf-8")
     assert run("check", str(path)).startswith("PROVED")
+
+
+@pytest.mark.parametrize("layer", ["1", "l"])
+def test_a_cut_for_more_layers_than_there_can_be(layer: str) -> None:
+    """Found before anything is made for each of them."""
+    text = ONE.format(parts="", layer="", value="zeros(1)", readout="row[1]", start="")
+    theorem = f"theorem t {{\n  let T = c();\n  cut a for l in 1..10^12: h in T[{layer}] reads self;\n}}\n"
+    with pytest.raises(SpecError) as error:
+        list(claims(load_text(f"{text}\n{theorem}")))
+    (found,) = error.value.diagnostics
+    assert found.code == "TOO_LARGE" and (found.span.line, found.span.column) == (5, 18)

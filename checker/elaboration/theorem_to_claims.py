@@ -254,11 +254,16 @@ def _hints(cuts: list[tuple[Cut, Use | None]], models: Models) -> Hints:
     return Hints(tuple(cuts), called(models.functions, named))
 
 
-def _each(each: s.ForEach | None, known: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> list[dict[str, int]]:
+def _each(each: s.ForEach | None, known: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> Iterator[dict[str, int]]:
+    """The values of the variable, one by one: the first layer that is none ends a range that is far too long."""
     if each is None:
-        return [{}]
+        yield {}
+        return
     low, high = _number(each.low, known, functions), _number(each.high, known, functions)
-    return [{each.variable: k} for k in range(low, high + 1)]
+    if high - low >= MAX_INSTANCES:
+        raise spec_error("TOO_LARGE", f"expected at most {MAX_INSTANCES} layers in a cut, found {high - low + 1}", each.low.span)
+    for k in range(low, high + 1):
+        yield {each.variable: k}
 
 
 def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
