@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import product
-from math import inf, lcm, prod
+from math import comb, inf, lcm, prod
 from operator import mul
 from typing import Any
 
@@ -33,6 +33,7 @@ from checker.semantics.values import Unsupported
 
 MAX_STATES = 2_000_000  # values of all rows together
 MAX_SCORES = 60_000_000  # pairs of a query and a key
+MAX_MONOMIALS = 10_000  # in a score as a polynomial
 WIDTH = 1_000_000
 BITS = 128  # behind the point of irrational entries, where that decides a comparison
 
@@ -185,8 +186,7 @@ def _by_squares(lemma: Lemma) -> Found | None:
         query, key = choose_case(lemma.query, here), choose_case(lemma.key, scope(lemma, j, other, conditions))
         if conditions or not all(t.is_whole(x) for x in targets):
             return None
-        score = _polynomial(sem.dot(query, key))
-        rows = [_polynomial(x) for x in targets]
+        score, *rows = _polynomials(sem.dot(query, key), *targets)
     except (Unsupported, Fault):
         return None
     import sympy
@@ -215,22 +215,40 @@ def _by_squares(lemma: Lemma) -> Found | None:
     return margin, ("squares", f"scores are f(i) + {margin} * ({form}), an identity of polynomials")
 
 
-def _polynomial(x: Value) -> Any:
+def _polynomials(*values: Value) -> list[Any]:
+    """Values as expanded polynomials. Raises `Unsupported` if they are none, or with too many monomials."""
     import sympy
 
-    if not isinstance(x, Term):
-        if not isinstance(x, (int, Fraction)):
-            raise Unsupported("an irrational number in a polynomial")
-        return sympy.Rational(Fraction(x).numerator, Fraction(x).denominator)
-    match x.op:
-        case "var":
-            return sympy.Symbol(x.args[0])
-        case "lin":
-            constant, parts = t.split(x)
-            return _polynomial(constant) + sum(_polynomial(k) * _polynomial(term) for term, k in parts.items())
-        case "mul":
-            return _polynomial(x.args[0]) * _polynomial(x.args[1])
-    raise Unsupported(f"{x.op} in a polynomial")
+    done: dict[Term, tuple[Any, int]] = {}  # with its degree
+    symbols: set[Any] = set()
+
+    def of(x: Value) -> tuple[Any, int]:
+        if not isinstance(x, Term):
+            if not isinstance(x, (int, Fraction)):
+                raise Unsupported("an irrational number in a polynomial")
+            return sympy.Rational(Fraction(x).numerator, Fraction(x).denominator), 0
+        if x not in done:
+            done[x] = of_term(x)
+        return done[x]
+
+    def of_term(x: Term) -> tuple[Any, int]:
+        match x.op:
+            case "var":
+                symbols.add(sympy.Symbol(x.args[0]))
+                return sympy.Symbol(x.args[0]), 1
+            case "lin":
+                constant, parts = t.split(x)
+                found = [(of(k)[0], *of(term)) for term, k in parts.items()]
+                total = sympy.Add(of(constant)[0], *(k * p for k, p, _ in found))
+                return sympy.expand(total), max(degree for _, _, degree in found)
+            case "mul":
+                (a, m), (b, n) = of(x.args[0]), of(x.args[1])
+                if comb(len(symbols) + m + n, len(symbols)) > MAX_MONOMIALS:
+                    raise Unsupported("a polynomial with very many monomials")
+                return sympy.expand(a * b), m + n
+        raise Unsupported(f"{x.op} in a polynomial")
+
+    return [of(x)[0] for x in values]
 
 
 def _stated_rows_are_seen(lemma: Lemma, me: Term, own: dict[str, Value], targets: list[Value]) -> bool:
@@ -263,14 +281,27 @@ def _visible(lemma: Lemma) -> dict[int, tuple[int, ...]]:
     return visible(lemma.mask, lemma.rows, lemma.functions)
 
 
-def states(lemma: Lemma, i: int) -> Iterator[State]:
-    """What row i may hold, in lexicographic order."""
+def all_states(lemma: Lemma) -> dict[int, list[State]]:
+    """What each row may hold. Raises `Unsupported` if the ranges have very many values together."""
+    total = sum(prod(len(r) for r in _ranges(lemma, i)) for i in lemma.rows)
+    if total > MAX_STATES:
+        raise Unsupported(f"{total:,} values of rows are more than {MAX_STATES:,}")
+    return {i: list(states(lemma, i)) for i in lemma.rows}
+
+
+def _ranges(lemma: Lemma, i: int) -> list[range]:
     ranges = []
     for f in lemma.fields:
         low, high = (evaluate(e, scope(lemma, i, {})) for e in (f.low, f.high))
         if not (t.is_whole(low) and t.is_whole(high)):
             raise Unsupported(f"field {f.name} without whole bounds")
         ranges.append(range(int(low), int(high) + 1))
+    return ranges
+
+
+def states(lemma: Lemma, i: int) -> Iterator[State]:
+    """What row i may hold, in lexicographic order."""
+    ranges = _ranges(lemma, i)
     if prod(len(r) for r in ranges) > MAX_STATES:
         raise Unsupported(f"more than {MAX_STATES:,} values of a row")
     if not lemma.assumptions:
@@ -299,14 +330,11 @@ class _Table:
 
 
 def _tabulate(lemma: Lemma, matters: list[int]) -> _Table:
-    held = {i: list(states(lemma, i)) for i in lemma.rows}
-    total = sum(map(len, held.values()))
+    held = all_states(lemma)
     if not all(held.values()):
-        if total == 0:
+        if not any(held.values()):
             raise Never("no values satisfy the assumptions")
         raise Never(f"no values satisfy the assumptions in row {next(i for i, x in held.items() if not x)}")
-    if total > MAX_STATES:
-        raise Unsupported(f"{total:,} values of rows are more than {MAX_STATES:,}")
     vectors = [_vectors(lemma, cases, held) for cases in (lemma.query, lemma.key)]
     different = [{id(x): x for x in found.values()} for found in vectors]
     width = max((x.length for found in different for x in found.values()), default=0)

@@ -17,7 +17,7 @@ from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.enumeration import circuit_of, every_input, input_count, model_of, violated, violated_by, violation
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Picks, Reads, Simulates
-from checker.kernel.lemma_rules import Mistaken, states
+from checker.kernel.lemma_rules import Mistaken, all_states
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
@@ -225,7 +225,7 @@ def search_lemma(j: Picks, hint: Mistaken | None, budget: int, seconds: float) -
     end, tried = monotonic() + seconds, 0
     lemma = j.lemma
     try:
-        held = {i: list(states(lemma, i)) for i in lemma.rows}
+        held = all_states(lemma)
     except (Fault, Unsupported):
         return Search(None, 0, False)  # nobody knows what rows may hold
     complete = prod(len(x) for x in held.values()) <= budget

@@ -115,11 +115,14 @@ def obligation(j: Judgement, name: str, origin: Protocol | None = None, hints: H
 
 def by_cuts(c: Circuit, hints: Hints, last: int, name: str, only: str = "") -> Obligation:
     """What the heads of the layers up to `last` (0-based) read, one layer by its lemmas after the other; of the last layer `only`
-    one head if it is named. Raises `NotProved` if a head has no cut, or the cut no lemma."""
+    one head if it is named and numbers are not rounded (if they are, all must be shown to be representable).
+
+    Raises `NotProved` if a head has no cut, or the cut no lemma."""
     found: dict[tuple[int, str], tuple[Cut, Use]] = {}
     for cut, use in hints.cuts:
         if cut.layer <= last:
             found.setdefault((cut.layer, cut.head), (cut, use or _own_lemma(c, cut, hints.functions)))
+    only = "" if c.fraction is not None else only
     whole: list[Cut] = []
     below: list[Obligation] = []
     for number in range(last + 1):
