@@ -544,7 +544,8 @@ def _searched(lemma: Lemma, e: s.Reduce, row: _Row, memo: dict[Any, dict[int, tu
             parts[j] = _parted(lemma, e, here, j, row.keys(j))
         return parts[j]
 
-    outside = next((j for j in range(int(low), int(high) + 1) if j not in row.seen), None)
+    hidden = (j for j in range(int(low), int(high) + 1) if j not in row.seen)
+    outside = next((j for j in hidden if j not in lemma.rows or part(j)[0]), None)
     if outside is not None:
         raise Mistaken(f"it cannot attend to row {outside}", row.i, {row.i: row.own})
     order = sorted(row.seen, reverse=e.kind == "max")

@@ -146,7 +146,7 @@ def search(kind: str, body: Any, names: tuple[str, ...], values: tuple[Any, ...]
     what they stand for. Whoever asks must show that there is such a number; where there is none, it is any of low..high, and
     low where these are none.
     """
-    if low is high or (not isinstance(low, Term) and not isinstance(high, Term) and low == high):
+    if low is high or (not isinstance(low, Term) and not isinstance(high, Term) and low >= high):
         return low
     lows, highs = bounds(low), bounds(high)
     top = None if highs[1] is None or lows[1] is None else max(highs[1], lows[1])
