@@ -13,7 +13,7 @@ LANGUAGE = (ROOT / "grammar" / "README.md").read_text(encoding="utf-8")
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = command.split("#")[0].split()
     assert words[0] == "lockstep", command
-    return subprocess.run([sys.executable, "-m", "checker", *words[1:]], capture_output=True, text=True, cwd=folder, timeout=200)
+    return subprocess.run([sys.executable, "-m", "checker", *words[1:]], capture_output=True, text=True, cwd=folder, timeout=400)
 
 
 def test_commands_of_the_readme(tmp_path: Path) -> None:
@@ -26,12 +26,18 @@ def test_commands_of_the_readme(tmp_path: Path) -> None:
         if line.startswith("lockstep ")
     ]
     assert len(commands) >= 6
+    said = ""
     for command in commands:
         target = command.split(">")[1].strip() if ">" in command else None
         done = run(command.split(">")[0], tmp_path)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         if target:
             (tmp_path / target).write_text(done.stdout, encoding="utf-8")
+        said += done.stdout
+    shown = re.findall(r"^(?:(?:PROVED|REFUTED) .*|  .*the equation is false.*|    (?:x|output y) = .*)$", README, re.MULTILINE)
+    assert len(shown) >= 8
+    for line in shown:
+        assert line in said, line
 
 
 def test_make_targets_of_the_readme() -> None:
