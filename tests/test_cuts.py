@@ -102,6 +102,11 @@ def test_one_hop_with_a_mistake(tmp_path: Path, name: str) -> None:
     assert {k for k, x in found.items() if not x} == {*false.split()}
 
 
+def test_an_endless_recursion_for_unknown_rows_is_still_refuted(tmp_path: Path) -> None:
+    false = HOP.replace("0 else x[hops(k, x, i)]", "0 else x[hops(i, x, i)]").replace("n in 3..4", "n in 3..3")
+    assert verdicts(tmp_path, false) == {"fetched": "PROVED", "found": "PROVED", "hops": "REFUTED"}
+
+
 def test_a_bound_variable_that_hides_another(tmp_path: Path) -> None:
     text = """lemma shadow(n) { rows 0..n; mask causal; field b in 0..1;
   query (1); key (0) when self == 0, (self) when b == 1, (-1);

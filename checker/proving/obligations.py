@@ -171,6 +171,8 @@ class Prover:
                 self.settled[key] = o.rule(o.judgement, *(self.prove(x) for x in o.premises))
             except NotProved as reason:
                 self.settled[key] = reason
+            except RecursionError:
+                self.settled[key] = NotProved("the expressions are nested too deep to follow")
         found = self.settled[key]
         if isinstance(found, NotProved):
             raise found
