@@ -218,3 +218,41 @@ theorem t for n in 3..3 { let T = c(n); cut a: h in T[1] reads self; CUT }
     assert by_rules(tmp_path, text.replace("CUT", "cut b: g in T[1] reads self;")) == {"a": more == "", "b": more == ""}
     good = text.replace("self / 3", "self / 4")
     assert by_rules(tmp_path, good.replace("CUT", "cut b: g in T[1] reads self;")) == {"a": True, "b": True}
+
+
+LEMMAS = """lemma nobody(n) { rows 0..n; field b in 0..1; assume b >= 2; query (self); key (self); reads self; }
+lemma nobody_in_a_row(n) { rows 0..n; field b in 0..1; assume b >= self; query (self); key (self); reads self; }
+lemma tied(n) { rows 0..n; mask causal; query (1); key (0); reads self; }
+lemma alone(n) { rows 0..n; mask causal; query (1); key (self); reads self; }
+lemma half(n, m) { rows 0..n; field to in 0..n; query (2 * to, -1); key (self, self^2 * m); reads to; }
+lemma later(n) { rows 0..n; field to in 0..self; query (1, -(self + 2 * to), to^2 + 2 * self * to);
+  key (self^3, self^2, self); reads self, to; }
+lemma earlier(n) { rows 0..n; mask causal; field to in 0..self; query (1, -(self + 2 * to), to^2 + 2 * self * to);
+  key (self^3, self^2, self); reads self, to; }
+theorem t for n in 3..3 {
+  claim nobody: nobody(n) holds;
+  claim nobody_in_a_row: nobody_in_a_row(n) holds;
+  claim tied: tied(n) holds;
+  claim alone: alone(n) holds;
+  claim squared: half(n, 1) holds by 1;
+  claim margin: half(n, 1) holds by 2;
+  claim not_squared: half(n, 2) holds;
+  claim later: later(n) holds;
+  claim earlier: earlier(n) holds;
+}
+"""
+
+
+def test_lemmas_without_values_with_ties_and_near_squares(tmp_path: Path) -> None:
+    """A cubic score is largest at the two stated rows only where no later row is seen."""
+    assert verdicts(tmp_path, LEMMAS) == {
+        "nobody": "VACUOUS",
+        "nobody_in_a_row": "VACUOUS",
+        "tied": "REFUTED",
+        "alone": "PROVED",
+        "squared": "PROVED",
+        "margin": "REFUTED",
+        "not_squared": "REFUTED",
+        "later": "REFUTED",
+        "earlier": "PROVED",
+    }

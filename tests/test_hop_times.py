@@ -9,6 +9,7 @@ from test_commands import lockstep, wrong
 
 from checker.commands import hop_times
 from checker.commands.hop_times import Instances, enumerated, prove
+from checker.kernel.judgements import Computes
 from checker.kernel.proofs import NotProved
 from checker.language.diagnostics import SpecError
 
@@ -16,8 +17,10 @@ from checker.language.diagnostics import SpecError
 def test_every_claim_is_proved_and_p_is_the_circuits() -> None:
     of = Instances(3, 2, 1, 3)
     named = [(dict(c.instance)["k"], c.name) for c in of.claims]
-    assert named == [(k, name) for k in (1, 2, 3) for name in ("fetched", "found", "doubled", "hops")]
-    (last,) = of.claims[-1].judgements
+    for name, first in (("fetched", 1), ("found", 1), ("doubled", 2), ("hops", 1)):
+        assert [k for k, claim in named if claim == name] == list(range(first, 4))
+    assert all(dict(c.instance) == {"n": 3, "sigma": 2, "k": dict(c.instance)["k"]} for c in of.claims)
+    (last,) = [j for c in of.claims for j in c.judgements if isinstance(j, Computes)][-1:]
     assert prove(Instances(3, 2, 2, 3)).precision == last.subject.precision  # type: ignore[union-attr]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import load_text
-from checker.kernel.lemma_rules import numbers_of
+from checker.kernel.lemma_rows import numbers_of
 
 
 @pytest.mark.parametrize(

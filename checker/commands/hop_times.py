@@ -11,7 +11,7 @@ import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,28 +21,18 @@ import click
 
 from checker.commands import files
 from checker.commands.checks import Bar
-from checker.elaboration.library import load_text
+from checker.elaboration.library import load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.enumeration import by_enumeration, input_count
 from checker.kernel.judgements import Computes
 from checker.kernel.proofs import NotProved
+from checker.language import syntax as s
 from checker.language.diagnostics import spec_error
+from checker.language.resources import data_folder
 from checker.models.circuit import Circuit
 from checker.proving.obligations import Prover, obligation
 
 MARK = "hop"
-THEOREM = """use k_hop from library;
-
-theorem hop_times for n in {{{n}}}, sigma in {{{sigma}}}, k in {least}..{k} {{
-  let T = k_hop(n, sigma, k);
-  let b = bits(2 * n * (sigma + 1));
-  cut fetched: back in T[1] reads max(self - 1, 0) by look_up(n, b, to = max(self - 1, 0));
-  cut found: last in T[2] reads find(x, self) by last_occurrence(n, sigma, b, mine = round(row[1]), before = round(row[2]));
-  cut doubled for l in 1..bits(k - 1): pair in T[l + 2] reads self, hops(jump(k, l), x, self)
-    by self_and(n, to = hops(jump(k, l), x, self));
-  claim hops: T computes y[i] == hop(k, x, i) for i in 1..n;
-}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +45,17 @@ class Instances:
     k: int
 
     @property
-    def text(self) -> str:
-        return THEOREM.format(n=self.n, sigma=self.sigma, least=self.least, k=self.k)
-
-    @property
     def claims(self) -> list[ClaimAt]:
-        """Cuts and claims of all instances, in order."""
-        return list(claims(load_text(self.text, "<bench>")))
+        """Cuts and claims of all instances, in order, as `proofs/theorem_4_2.lks` has them."""
+        loaded = load(data_folder("proofs") / "theorem_4_2.lks")
+        found = []
+        for t in loaded.theorems:
+            least, most = (1, 1) if t.name == "one_hop" else (2, self.k)
+            given = (("n", self.n, self.n), ("sigma", self.sigma, self.sigma), ("k", max(least, self.least), most))
+            domains = tuple(s.Domain(x, ((s.Number(low), s.Number(high)),)) for x, low, high in given)
+            if given[2][1] <= most:
+                found.append(replace(t, domains=domains, where=None))
+        return list(claims(replace(loaded, theorems=tuple(found))))
 
 
 @dataclass(frozen=True, slots=True)

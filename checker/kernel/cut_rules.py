@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from checker.kernel.judgements import Computes, Cut, Picks, Reads
-from checker.kernel.lemma_rules import choose_case, grain_of, numbers_of
-from checker.kernel.lemma_rules import scope as lemma_scope
+from checker.kernel.lemma_rows import choose_case, grain_of, numbers_of
+from checker.kernel.lemma_rows import scope as lemma_scope
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.softmax_lemma import lemma_for
 from checker.kernel.solver import Tally, prove
@@ -101,6 +101,10 @@ class _Work:
     def scope(self, self_: Value, row: Vec | None = None, **names: Any) -> Scope:
         given = {"self": self_, **_arrays(self.c), **names} | ({} if row is None else {"row": row})
         return Scope(given, self.functions, builtins=dict(sem.VECTORS), conditions=self.conditions)
+
+    def of_lemma(self, lemma: Lemma, index: Value, own: dict[str, Value]) -> Scope:
+        """What the lemma's expressions mean in a row that holds `own`."""
+        return replace(lemma_scope(lemma, index, own, self.conditions), functions=self.functions)
 
     def show(self, goal: Value, what: str, *more: Value) -> None:
         prove(goal, [*self.known, *more], what, self.tally)
@@ -342,7 +346,7 @@ def _one(j: Reads, cut: Cut, use: Use, before: Stream) -> str:
         held[i] = {name: _certain(number(evaluate(e, here), e.span), f"field {name}") for name, e in use.fields}
         _admitted(work, lemma, index, held[i])
     for i, index, row in _classes(c, before):
-        theirs = replace(lemma_scope(lemma, index, held[i], work.conditions), functions=work.functions)
+        theirs = work.of_lemma(lemma, index, held[i])
         _same_vectors(work, head, lemma, work.scope(index, _off(row, i, before.off)), theirs)
         _same_rows(work, cut, lemma, index, theirs, held)
     work.settle(str(cut))
@@ -378,13 +382,13 @@ def _representable(c: Circuit, lemma: Lemma) -> None:
 def _admitted(work: _Work, lemma: Lemma, index: Value, own: dict[str, Value]) -> None:
     """What the row holds is in the ranges of the fields and satisfies the assumptions."""
     for f in lemma.fields:
-        here = replace(lemma_scope(lemma, index, {}, work.conditions), functions=work.functions)
-        low, high = (number(evaluate(e, here), NOWHERE) for e in (f.low, f.high))
+        bare = work.of_lemma(lemma, index, {})
+        low, high = (number(evaluate(e, bare), NOWHERE) for e in (f.low, f.high))
         x = own[f.name]
         if not t.is_whole(x):
             raise NotProved(f"field {f.name} of {lemma.name} may be a fraction")
         work.show(v.both(v.at_most(low, x), v.at_most(x, high)), f"field {f.name} of {lemma.name} lies in its range")
-    here = replace(lemma_scope(lemma, index, own, work.conditions), functions=work.functions)
+    here = work.of_lemma(lemma, index, own)
     for e in lemma.assumptions:
         work.show(truth(evaluate(e, here), e.span), f"{lemma.name}: an assumption holds")
 
@@ -467,13 +471,12 @@ def _computes(j: Computes, c: Circuit, full: Reads, reads: Proved) -> Proved:
     final = stream(c, full.cuts, full.functions)
     work = _work(c, j.functions, full.functions)
     outputs: dict[str, OfRows] = {}
+    row: dict[str, Any] = {"self": me(c), "row": _off(final.row, SELF, final.off)}
     first = 1
     for a, readout in zip(c.outputs, c.readouts, strict=True):
         if first + a.size - 1 > c.tokens:
             raise NotProved("output words on rows without input")
-        word = number(
-            evaluate(readout, Scope(_readout_names(c, final), work.functions, conditions=work.conditions)), readout.span
-        )
+        word = number(evaluate(readout, Scope(row, work.functions, conditions=work.conditions)), readout.span)
         _certain(word, f"the readout of {a.name}")
         on_row = v.both(v.at_most(first, me(c)), v.at_most(me(c), first + a.size - 1))
         assumed = [on_row] if isinstance(on_row, Term) else []
@@ -501,10 +504,6 @@ def _computes(j: Computes, c: Circuit, full: Reads, reads: Proved) -> Proved:
 def _word_on_row(c: Circuit, word: Value, first: int) -> Callable[[Value], Value]:
     """Output word k, read off row first + k - 1."""
     return lambda k: v.substitute(word, me(c), v.add(k, first - 1))
-
-
-def _readout_names(c: Circuit, final: Stream) -> dict[str, Any]:
-    return {"self": me(c), "row": _off(final.row, SELF, final.off)}
 
 
 def all_heads(c: Circuit) -> Iterable[tuple[int, Head]]:

@@ -28,7 +28,7 @@ from checker.kernel.judgements import (
     Selects,
     Simulates,
 )
-from checker.kernel.lemma_rules import Mistaken, Never
+from checker.kernel.lemma_rows import Mistaken, Never
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided

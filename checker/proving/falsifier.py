@@ -17,7 +17,7 @@ from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.enumeration import circuit_of, every_input, input_count, model_of, violated, violated_by, violation
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Picks, Reads, Simulates
-from checker.kernel.lemma_rules import Mistaken, all_states
+from checker.kernel.lemma_rows import Mistaken, all_states
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay import circuit as replay
@@ -239,6 +239,8 @@ def search_lemma(j: Picks, hint: Mistaken | None, budget: int, seconds: float) -
             try:
                 found = lemma_wrong(lemma, given, i, j.margin)
             except ReplayFault as fault:
+                if not admitted(lemma, given):
+                    raise Disagreement(f"{j}: replay finds that the values {given} are not admitted") from None
                 return Search(of_lemma_fault(lemma, given, i, str(fault)), tried, False)
             if found is not None:
                 if not admitted(lemma, given):
