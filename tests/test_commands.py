@@ -401,9 +401,9 @@ def test_shared_premises_are_printed_once() -> None:
 
 def test_json_report() -> None:
     document = json.loads(json_report.render(report(result("PROVED"), result("REFUTED"))))
-    assert list(document) == ["lockstep", "schema", "results", "summary", "seconds", "versions", "budget", "exit_status"]
+    assert list(document) == ["lockstep", "schema", "results", "summary", "seconds", "versions", "budget", "shard", "exit_status"]
     assert list(document["results"][0]) == [
-        "theorem", "claim", "instance", "statement", "verdict", "expected", "as_expected", "reason", "seconds", "place",
+        "theorem", "claim", "instance", "statement", "verdict", "expected", "as_expected", "reason", "seconds", "cached", "place",
         "witness", "proof"]
     assert document["results"][0]["proof"]["premises"][1] == {"ref": 1}
     assert document["results"][1]["witness"] == {

@@ -10,8 +10,8 @@ import pytest
 from checker.elaboration.library import load
 from checker.elaboration.theorem_to_claims import claims
 from checker.kernel.proofs import NotProved
-from checker.proving.checking import check_files
 from checker.proving.obligations import Prover, obligation
+from checker.proving.passes import How, check_files
 
 
 def by_rules(path: Path, text: str) -> dict[str, bool]:
@@ -31,7 +31,7 @@ def by_rules(path: Path, text: str) -> dict[str, bool]:
 
 def verdicts(path: Path, text: str) -> dict[str, str]:
     (path / "t.lks").write_text(text, encoding="utf-8")
-    return {r.claim: r.outcome.verdict for r in check_files([path / "t.lks"], timeout=1).results}
+    return {r.claim: r.outcome.verdict for r in check_files([path / "t.lks"], How(timeout=1)).results}
 
 
 HOP = """function find(x, i) = max(j for j in 0..i if j == 0 or (j >= 2 and x[j - 1] == x[i]));

@@ -14,8 +14,8 @@ from checker.language.diagnostics import SpecError
 from checker.language.parser import parse
 from checker.models import printing
 from checker.models.protocol import Protocol
-from checker.proving.checking import check_files
 from checker.proving.obligations import Prover, obligation
+from checker.proving.passes import check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "    head clear {"

@@ -24,8 +24,8 @@ from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
 from checker.language.parser import parse
 from checker.language.resources import data_folder
-from checker.proving.checking import check_files
 from checker.proving.falsifier import search_points
+from checker.proving.passes import How, check_files
 from checker.reporting import json_report
 
 FUNCTIONS = """function distance(a, b) = max(a - b, b - a);
@@ -372,5 +372,5 @@ def test_reports_show_the_point(tmp_path: Path) -> None:
     witness = json.loads(json_report.render(report))["results"][0]["witness"]
     assert witness["point"] == {"x": "1/2", "b": "3"} and witness["summary"] == "false at x = 1/2, b = 3"
     assert witness["table"] == ["the left side is 4", "the right side is 4"] and witness["inputs"] == {}
-    tested = check_files([file], only_falsify=True).results[0].outcome
+    tested = check_files([file], How(only_falsify=True)).results[0].outcome
     assert tested.verdict in ("REFUTED", "UNDECIDED")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checker.language.diagnostics import SpecError
-from checker.proving.checking import check_files
+from checker.proving.passes import How, check_files
 
 FILES = sorted((Path(__file__).parent / "refused").glob("*.lks"))
 
@@ -17,7 +17,7 @@ FILES = sorted((Path(__file__).parent / "refused").glob("*.lks"))
 def test_not_proved(path: Path) -> None:
     first = path.read_text(encoding="utf-8").split("\n")[0]
     names = first.removeprefix("// not proved: ").split(":")[0].split()
-    verdicts = {r.claim: r.outcome.verdict for r in check_files([path], timeout=0.2).results}
+    verdicts = {r.claim: r.outcome.verdict for r in check_files([path], How(timeout=0.2)).results}
     assert names and {verdicts[name] for name in names} <= {"REFUTED", "UNDECIDED"}
 
 

@@ -17,7 +17,7 @@ from checker.kernel.proofs import VERDICTS, NotProved, Outcome, Proved, Witness,
 from checker.kernel.protocol_rules import computes, fits
 from checker.language.diagnostics import NOWHERE
 from checker.language.parser import parse_expression
-from checker.proving.checking import check_files
+from checker.proving.passes import How, check_files
 from checker.proving.results import ClaimResult, Report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ def check(text: str, folder: Path, *options: str, command: str = "check") -> sub
 def verdicts(text: str, folder: Path, timeout: float = 2.0) -> list[str]:
     file = folder / "it.lks"
     file.write_text(text, encoding="utf-8")
-    return [r.outcome.verdict for r in check_files([file], timeout=timeout).results]
+    return [r.outcome.verdict for r in check_files([file], How(timeout=timeout)).results]
 
 
 # ---- the kernel ---------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_undecided_is_not_a_pass(tmp_path: Path) -> None:
     """Nor with `expect refuted`; only with `expect undecided`."""
     file = tmp_path / "hard.lks"
     file.write_text(HARD, encoding="utf-8")
-    plain, refuted, undecided = check_files([file], timeout=0.5).results
+    plain, refuted, undecided = check_files([file], How(timeout=0.5)).results
     assert {r.outcome.verdict for r in (plain, refuted, undecided)} == {"UNDECIDED"}
     assert [Report((r,), 0.0, (), ()).exit_status for r in (plain, refuted, undecided)] == [3, 3, 0]
 
@@ -270,9 +270,9 @@ theorem t {{ let P = p(); claim fits: P fits; claim right: P computes y[1] == 1;
 """,
         encoding="utf-8",
     )
-    found = check_files([tmp_path / "t.lks"], timeout=0.2).results
+    found = check_files([tmp_path / "t.lks"], How(timeout=0.2)).results
     assert [r.outcome.verdict for r in found] == ["UNDECIDED", "UNDECIDED"], [r.outcome for r in found]
-    tested = check_files([tmp_path / "t.lks"], only_falsify=True, timeout=0.2).results
+    tested = check_files([tmp_path / "t.lks"], How(timeout=0.2, only_falsify=True)).results
     assert [r.outcome.verdict for r in tested] == ["UNDECIDED", "UNDECIDED"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -9,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from checker.commands import files
-from checker.proving.checking import check_files
+from checker.proving.passes import How, check_files
 from checker.proving.results import ClaimResult, Report
+from checker.proving.versions import versions
 from checker.reporting import json_report
 from checker.reporting.text import TextReport
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Bar:
@@ -45,15 +52,7 @@ class Bar:
             self.progress.stop()
 
 
-def _run(
-    paths: tuple[str, ...],
-    against: str | None,
-    timeout: float,
-    text: TextReport | None,
-    json_to: str | None,
-    *,
-    testing: bool = False,
-) -> Report:
+def _run(paths: tuple[str, ...], against: str | None, how: How, text: TextReport | None, json_to: str | None) -> Report:
     """Check, printing lines as they come. On Ctrl-C what there is gets reported, and the interrupt goes on."""
     found = files.collect(paths)
     other = None if against is None else Path(against)
@@ -72,10 +71,10 @@ def _run(
 
     progress: Callable[[str, int, int], None] | None = None if bar.progress is None else bar.update
     try:
-        report = check_files(found, against=other, only_falsify=testing, timeout=timeout, progress=progress, on_result=take)
+        report = check_files(found, how, against=other, progress=progress, on_result=take)
     except KeyboardInterrupt:
         bar.pause()
-        _report(Report(tuple(results), time.monotonic() - start, (), (("timeout", f"{timeout:g} s"),)), text, json_to, 130)
+        _report(Report(tuple(results), time.monotonic() - start, versions(), how.budget), text, json_to, 130)
         raise
     finally:
         bar.pause()
@@ -93,15 +92,15 @@ def _report(report: Report, text: TextReport | None, json_to: str | None, status
 
 
 def check_command(
-    paths: tuple[str, ...], against: str | None, json_to: str | None, timeout: float, *, verbose: bool, quiet: bool
+    paths: tuple[str, ...], against: str | None, how: How, json_to: str | None, *, verbose: bool, quiet: bool
 ) -> int:
     text = None if json_to == "-" else TextReport(sys.stdout, verbose=verbose, quiet=quiet)
-    return _run(paths, against, timeout, text, json_to).exit_status
+    return _run(paths, against, how, text, json_to).exit_status
 
 
-def test_command(paths: tuple[str, ...], against: str | None, timeout: float, *, quiet: bool) -> int:
+def test_command(paths: tuple[str, ...], against: str | None, how: How, *, quiet: bool) -> int:
     """1 if something is refuted that should not be, 4 after an internal error, 2 if there is no claim, else 0."""
-    report = _run(paths, against, timeout, TextReport(sys.stdout, quiet=quiet, testing=True), None, testing=True)
+    report = _run(paths, against, how, TextReport(sys.stdout, quiet=quiet, testing=True), None)
     verdicts = [(r.outcome.verdict, r.expected) for r in report.results]
     if not verdicts:
         return 2

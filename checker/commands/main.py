@@ -18,13 +18,25 @@ TIMEOUT = click.option(
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time for one claim at one instance.",
+    help="Time for one obligation of a claim; a worker that takes longer is ended.",
+)
+JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one a core]")
+MEMORY = click.option(
+    "--memory", type=click.IntRange(min=16), metavar="MIB", help="Memory for one obligation, beside what its worker holds."
 )
 AGAINST = click.option("--against", metavar="FILE", help="Take the protocols of the theorems from FILE, not from PATH.")
 SCALE = click.option(
     "--scale", type=click.IntRange(min=1), metavar="C", help="Softmax of C times the scores; the circuit's own if not given."
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected, and the summary.")
+
+
+def part(text: str) -> tuple[int, int]:
+    """`I/K` as numbers."""
+    left, slash, right = text.partition("/")
+    if not (slash and left.isdecimal() and right.isdecimal() and 1 <= int(left) <= int(right)):
+        raise click.BadParameter(f"expected I/K with 1 <= I <= K, such as 1/4, found {text}", param_hint="--shard")
+    return int(left), int(right)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,27 +60,68 @@ def cli() -> None:
 @click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON to FILE; - is standard output.")
 @click.option("-v", "--verbose", is_flag=True, help="Show proofs, all reasons and all witnesses.")
 @TIMEOUT
+@MEMORY
+@JOBS
+@click.option("--no-cache", is_flag=True, help="Prove again what earlier runs have proved, and remember nothing.")
+@click.option("--shard", metavar="I/K", help="Only part I of K of the work, for CI; `lockstep merge` joins the reports.")
+@click.option("--scheduler", metavar="ADDRESS", help="Send the work to the workers of a Dask scheduler.")
 @QUIET
-def check(paths: tuple[str, ...], against: str | None, json_to: str | None, verbose: bool, timeout: float, quiet: bool) -> int:
+def check(
+    paths: tuple[str, ...],
+    against: str | None,
+    json_to: str | None,
+    verbose: bool,
+    timeout: float,
+    memory: int | None,
+    jobs: int | None,
+    no_cache: bool,
+    shard: str | None,
+    scheduler: str | None,
+    quiet: bool,
+) -> int:
     """Decide every claim in the files.
 
     A directory stands for all .lks files in it. Without PATH, the specs and proofs that ship with lockstep.
 
-    \b
-    Example:
-      lockstep check parity.lks --json report.json
-    """
-    from checker.commands.checks import check_command
+    What is proved or refuted is remembered for as long as the text that it depends on and lockstep itself stay the same.
 
-    return check_command(paths, against, json_to, timeout, verbose=verbose, quiet=quiet)
+    \b
+    Examples:
+      lockstep check parity.lks --json report.json
+      lockstep check parity.lks --timeout 10 --memory 1000
+      lockstep check --shard 1/4 --json part_1.json
+    """
+    from checker.commands.checks import check_command, cores
+    from checker.proving import cache
+    from checker.proving.passes import How
+
+    if scheduler is not None:
+        if jobs is not None:
+            raise click.UsageError("--jobs does not go with --scheduler")
+        from checker.commands.definitions import needed
+
+        needed("distributed", "cluster")
+    how = How(
+        timeout,
+        memory,
+        jobs=jobs or cores(),
+        scheduler=scheduler,
+        shard=None if shard is None else part(shard),
+        cache=None if no_cache else cache.opened(),
+    )
+    return check_command(paths, against, how, json_to, verbose=verbose, quiet=quiet)
 
 
 @cli.command()
 @FILES
 @AGAINST
 @TIMEOUT
+@MEMORY
+@JOBS
 @QUIET
-def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: bool) -> int:
+def test(
+    paths: tuple[str, ...], against: str | None, timeout: float, memory: int | None, jobs: int | None, quiet: bool
+) -> int:
     """Look for counterexamples only. Never proves anything.
 
     Exit status 1 if a claim is refuted that is not expected to be.
@@ -77,9 +130,10 @@ def test(paths: tuple[str, ...], against: str | None, timeout: float, quiet: boo
     Example:
       lockstep test parity.lks --timeout 5
     """
-    from checker.commands.checks import test_command
+    from checker.commands.checks import cores, test_command
+    from checker.proving.passes import How
 
-    return test_command(paths, against, timeout, quiet=quiet)
+    return test_command(paths, against, How(timeout, memory, only_falsify=True, jobs=jobs or cores()), quiet=quiet)
 
 
 @cli.command()
@@ -316,6 +370,53 @@ def hop(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, seconds: float
     from checker.commands.hop_times import hop_command
 
     return hop_command(sizes or (100, 256), sigma, hops, runs, seconds, write_to)
+
+
+@cli.group()
+def cache() -> None:
+    """The verdicts that `lockstep check` remembers.
+
+    They lie in the user's cache directory (XDG_CACHE_HOME). They are signed with a secret of the user; machines that trust each
+    other's entries, such as those of a CI, can share one in LOCKSTEP_CACHE_SECRET.
+
+    \b
+    Example:
+      lockstep cache clear
+    """
+
+
+@cache.command()
+def clear() -> int:
+    """Forget all verdicts.
+
+    \b
+    Example:
+      lockstep cache clear
+    """
+    from checker.proving import cache as store
+
+    count, size = store.clear()
+    click.echo(f"{count:,} entries of {size / 2**20:.1f} MiB deleted from {store.folder()}")
+    return 0
+
+
+@cli.command()
+@click.argument("reports", nargs=-1, required=True, metavar="REPORT...")
+@click.option("--json", "json_to", metavar="FILE", help="Write the whole report as JSON to FILE; - is standard output.")
+@click.option("-v", "--verbose", is_flag=True, help="Show proofs, all reasons and all witnesses.")
+@QUIET
+def merge(reports: tuple[str, ...], json_to: str | None, verbose: bool, quiet: bool) -> int:
+    """Join the JSON reports of all parts of a run (`lockstep check --shard`) into the report of the whole.
+
+    They must be all parts, each once, of the same files by the same version. The exit status is that of the whole run.
+
+    \b
+    Example:
+      lockstep merge part_1.json part_2.json --json report.json
+    """
+    from checker.commands.merging import merge_command
+
+    return merge_command(reports, json_to, verbose=verbose, quiet=quiet)
 
 
 @cli.command()

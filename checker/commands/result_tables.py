@@ -13,10 +13,10 @@ from checker.commands import files
 from checker.elaboration.library import load_text
 from checker.elaboration.theorem_to_claims import listed
 from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
+from checker.reporting.json_report import MAX_REPORT
 from checker.reporting.result_tables import FileRow, header_of, is_of, made_with, page, results_of
 
 MARK = "results"
-MAX_REPORT = 500_000_000  # bytes: reports hold proofs
 
 
 def table_command(report: str, paths: tuple[str, ...], write_to: str | None) -> int:

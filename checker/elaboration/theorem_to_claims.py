@@ -163,22 +163,19 @@ def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
     models = Models({**loaded.definitions})
     original = None if against is None else Models({**against.definitions})
     for t in loaded.theorems:
-        empty = True
-        for instance in instances(t, models.functions):
-            empty = False
-            yield from _at(t, instance, models, original)
-        if empty:
-            for c in t.claims:
-                yield ClaimAt(
-                    t.name,
-                    c.name,
-                    (),
-                    printer.statement_text(c.statement),
-                    c.expect,
-                    c.span,
-                    (),
-                    problem="the theorem has no instance",
-                )
+        found: list[dict[str, int] | None] = [*instances(t, models.functions)]
+        for instance in found or [None]:
+            yield from claims_at(t, instance, models, original)
+
+
+def claims_at(t: s.Theorem, instance: dict[str, int] | None, models: Models, original: Models | None) -> Iterator[ClaimAt]:
+    """The claims of a theorem at one instance; vacuous ones if it has none."""
+    if instance is not None:
+        yield from _at(t, instance, models, original)
+        return
+    for c in t.claims:
+        text = printer.statement_text(c.statement)
+        yield ClaimAt(t.name, c.name, (), text, c.expect, c.span, (), problem="the theorem has no instance")
 
 
 def listed(loaded: Loaded) -> Iterator[ClaimAt]:

@@ -13,10 +13,10 @@ from math import prod
 from typing import Any
 
 from checker.kernel.judgements import ForReals
+from checker.kernel.limits import RESOURCES
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation
-from checker.kernel.solver import RESOURCES
 from checker.language import syntax as s
 from checker.semantics.cyclotomic import Cyclotomic, Number
 from checker.semantics.expressions import Condition, Fault, Scope, evaluate, truth

@@ -25,6 +25,16 @@ class Proved:
             raise TypeError("only the kernel makes a Proved")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProofTree:
+    """A proof as reports print it: plain data, which no rule takes for a premise."""
+
+    judgement: str
+    rule: str
+    detail: str
+    premises: tuple[ProofTree, ...]
+
+
 def conclude(judgement: Any, rule: str, detail: str, *premises: Proved) -> Proved:
     """Used by the rules of `kernel/` alone (import-linter and a test hold the others off)."""
     return Proved(judgement, rule, detail, premises, _SEAL)
@@ -56,7 +66,7 @@ class Outcome:
     """The verdict on one obligation. PROVED carries a proof, REFUTED a witness, all others a reason."""
 
     verdict: str
-    proof: Proved | None = None
+    proof: Proved | ProofTree | None = None
     witness: Witness | None = None
     reason: str = ""
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from checker.kernel.limits import RESOURCES
 from checker.kernel.proofs import NotProved
 from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic, Rational, outward
 from checker.semantics.terms import ArraySymbol, Term, Value
 
-RESOURCES = 20_000_000  # z3's own deterministic measure of work, for one question
 INSTANCES = 64
 
 

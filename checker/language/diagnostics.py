@@ -51,6 +51,10 @@ class SpecError(Exception):
         super().__init__("; ".join(d.message for d in diagnostics))
         self.diagnostics = diagnostics
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[Diagnostic, ...]]:
+        """It may come from another process."""
+        return SpecError, self.diagnostics
+
 
 def spec_error(code: str, message: str, span: Span = NOWHERE) -> SpecError:
     """A `SpecError` of one diagnostic."""

@@ -14,9 +14,9 @@ from lark.visitors import Transformer_NonRecursive
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError
 from checker.language.resources import data_folder
+from checker.language.sources import MAX_BYTES
 
 MAX_DEPTH = 200
-MAX_BYTES = 4_000_000
 MAX_ERRORS = 10
 ITEM_START = re.compile(r"^(use|function|protocol|circuit|lemma|theorem)\b", re.MULTILINE)
 REDUCTIONS = ("sum", "min", "max", "any", "all", "count", "only")

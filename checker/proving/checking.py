@@ -1,16 +1,12 @@
-"""The `check` command's passes: files to claims, claims to outcomes, outcomes to a report."""
+"""A claim to its verdict: counterexamples, proofs and enumeration in turn, each with its share of the time."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from time import monotonic
 
-from checker.elaboration.library import Loaded, load
-from checker.elaboration.theorem_to_claims import ClaimAt, claims
+from checker.elaboration.theorem_to_claims import ClaimAt
 from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.certificates import Violation
 from checker.kernel.cut_rules import Hints
@@ -29,42 +25,42 @@ from checker.kernel.judgements import (
     Simulates,
 )
 from checker.kernel.lemma_rows import Mistaken, Never
+from checker.kernel.limits import ENUMERATED
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided
-from checker.kernel.solver import RESOURCES
-from checker.language.diagnostics import Diagnostic, SpecError
 from checker.proving.falsifier import Search, from_model, search, search_lemma, search_points, search_routing
 from checker.proving.obligations import Prover, obligation
-from checker.proving.results import ClaimResult, Report
 from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
 
 FIRST_LOOK = (10, 0.3)  # inputs and seconds before proving
-ENUMERATED = 4_096  # inputs that are tried one by one when no rule applies
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
 ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search
 TESTED = 10_000  # inputs of a long search
 POINTS = 2_000  # points of real numbers that are tried
-TEST_SECONDS = 30.0  # for all claims of a `test` run together, about
 
 
 @dataclass(slots=True)
 class Checker:
     """Settles claims one after the other; what is proved once is shared."""
 
-    timeout: float
+    timeout: float  # seconds for one judgement
     only_falsify: bool
     share: float = 5.0  # seconds that `test` gives to one judgement
+    memory: int | None = None  # MiB for one judgement, which somebody else enforces
     prover: Prover = field(default_factory=Prover)
     known: dict[tuple[Judgement, Hints], Outcome] = field(default_factory=dict)
 
-    def outcome(self, claim: ClaimAt) -> Outcome:
-        """The verdict on a claim: the worst of its judgements'."""
+    def outcome(self, claim: ClaimAt, watch: Callable[[], None] = lambda: None) -> Outcome:
+        """The verdict on a claim: the worst of its judgements'. `watch` is called before each of them."""
         if claim.problem:
             return Outcome("VACUOUS", reason=claim.problem)
-        found = [self._judge(j, claim) for j in claim.judgements]
+        found = []
+        for j in claim.judgements:
+            watch()
+            found.append(self._judge(j, claim))
         order = ["ERROR", "REFUTED", "UNDECIDED", "VACUOUS", "PROVED"]
         return min(found, key=lambda o: order.index(o.verdict))
 
@@ -80,10 +76,17 @@ class Checker:
             except RecursionError:
                 self.known[key] = Outcome("UNDECIDED", reason="the expressions are nested too deep to follow")
             except MemoryError:
-                self.known[key] = Outcome("UNDECIDED", reason="the memory of this machine did not suffice")
+                self.known[key] = self._no_memory()
             except Exception as error:  # an internal error of one claim is its verdict; the others go on
-                self.known[key] = Outcome("ERROR", reason=f"internal error: {type(error).__name__}: {error}")
+                if "out of memory" in str(error):  # z3 has an exception of its own
+                    self.known[key] = self._no_memory()
+                else:
+                    self.known[key] = Outcome("ERROR", reason=f"internal error: {type(error).__name__}: {error}")
         return self.known[key]
+
+    def _no_memory(self) -> Outcome:
+        limit = "that there is" if self.memory is None else f"of {self.memory} MiB (--memory)"
+        return Outcome("UNDECIDED", reason=f"the memory {limit} did not suffice")
 
     def _settle(self, j: Judgement, claim: ClaimAt) -> Outcome:
         if isinstance(j, Counts):
@@ -214,76 +217,3 @@ def _verdict(found: Search) -> Outcome | None:
     if found.tried == 0:
         return Outcome("UNDECIDED", reason="no input was found that satisfies `requires`")
     return None
-
-
-def check_files(
-    paths: list[Path],
-    *,
-    against: Path | None = None,
-    only_falsify: bool = False,
-    timeout: float = 60.0,
-    progress: Callable[[str, int, int], None] | None = None,
-    on_result: Callable[[ClaimResult], None] | None = None,
-) -> Report:
-    """Check every claim of the files. Raises `SpecError` with the diagnostics of all files before anything is proved."""
-    begin = monotonic()
-    original = None if against is None else load(against)
-    everything = _all_claims(load_all(paths), original)
-    checker = Checker(timeout, only_falsify, min(timeout, 5.0, max(0.1, TEST_SECONDS / max(1, len(everything)))))
-    results: list[ClaimResult] = []
-    for number, claim in enumerate(everything):
-        place = ", ".join(f"{k}={x}" for k, x in claim.instance)
-        if progress is not None:
-            progress(f"{claim.theorem}.{claim.name} {place}", number, len(everything))
-        start = monotonic()
-        outcome = checker.outcome(claim)
-        result = ClaimResult(
-            claim.theorem, claim.name, claim.instance, claim.statement, claim.expected, outcome, monotonic() - start, claim.span
-        )
-        results.append(result)
-        if on_result is not None:
-            on_result(result)
-    budget = (
-        ("timeout", f"{timeout:g} s a claim"),
-        ("z3", f"{RESOURCES:,} resource units a question"),
-        ("enumeration", f"{ENUMERATED:,} inputs"),
-    )
-    return Report(tuple(results), monotonic() - begin, versions(), budget)
-
-
-def load_all(paths: list[Path]) -> list[Loaded]:
-    """All files, or the diagnostics of all of them."""
-    loaded: list[Loaded] = []
-    problems: list[Diagnostic] = []
-    for path in paths:
-        try:
-            loaded.append(load(path))
-        except SpecError as error:
-            problems += error.diagnostics
-    if problems:
-        raise SpecError(*problems)
-    return loaded
-
-
-def _all_claims(files: list[Loaded], original: Loaded | None) -> list[ClaimAt]:
-    found: list[ClaimAt] = []
-    problems: list[Diagnostic] = []
-    for loaded in files:
-        try:
-            found += claims(loaded, original)
-        except SpecError as error:
-            problems += error.diagnostics
-    if problems:
-        raise SpecError(*problems)
-    return found
-
-
-def versions() -> tuple[tuple[str, str], ...]:
-    """What the verdicts depend on."""
-    found = [("python", platform.python_version())]
-    for name in ("lockstep-checker", "z3-solver", "python-flint", "lark"):
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            found.append((name, "source tree"))
-    return tuple(found)

@@ -1,0 +1,202 @@
+"""Tasks on worker processes of this machine, within budgets that hold whether a worker cooperates or not.
+
+A worker notes in shared memory when it begins an obligation. One that is at an obligation for too long is killed: that claim is
+UNDECIDED, the rest of its task goes to another worker. So is a claim whose worker ends on its own, for want of memory say.
+Nothing else is lost: a task's results count when the whole task is back, once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from dataclasses import dataclass
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from checker.language.diagnostics import SpecError
+from checker.proving.records import plain
+from checker.proving.results import ClaimResult
+from checker.proving.tasks import Settler, Task, Work
+
+PAYS = 1.0  # seconds of work after which more than one worker is started
+POLL = 0.1  # seconds between looks at the clocks
+GRACE = 0.5  # seconds that a worker may take to notice by itself
+MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Clocks:
+    """For each task: when its worker began the present obligation, 0 before the first; and which claim of the theorem that is of,
+    -1 while the instance is compiled."""
+
+    begun: Any
+    claim: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task's results, or the diagnostics of its text."""
+
+    number: int
+    results: tuple[ClaimResult, ...]
+    error: SpecError | None = None
+
+
+@dataclass(slots=True)
+class _Running:
+    number: int
+    task: Task
+    pool: int
+
+
+def here(work: Work, tasks: dict[int, Task]) -> Iterator[Done]:
+    """The same in this process, which nothing ends when a budget is exceeded."""
+    settler = Settler(work)
+    for number, task in tasks.items():
+        try:
+            yield Done(number, tuple(settler.settle(task)))
+        except SpecError as error:
+            yield Done(number, (), error)
+
+
+def run(work: Work, tasks: dict[int, Task], jobs: int) -> Iterator[Done]:
+    """The results of the tasks, by their numbers, as they come. Closing the iterator ends all workers at once."""
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    last = max(tasks, default=0) + 1
+    clocks = Clocks(context.Array("d", last, lock=False), context.Array("i", last, lock=False))
+    pending = deque(tasks.items())
+    early: dict[int, list[ClaimResult]] = {}  # of claims that were given up
+    running: dict[Any, _Running] = {}
+    pools: list[ProcessPool] = []
+    room: list[int] = []
+    begin = time.monotonic()
+
+    def more(workers: int) -> None:
+        pools.append(ProcessPool(workers, initializer=_start, initargs=(work, clocks), context=context))
+        room.append(workers)
+
+    try:
+        while pending or running:
+            if not pools:
+                more(1)
+            elif len(pools) == 1 and jobs > 1 and pending and time.monotonic() - begin > PAYS:
+                more(jobs - 1)
+            for k, pool in enumerate(pools):
+                while pending and room[k]:
+                    number, task = pending.popleft()
+                    clocks.begun[number], clocks.claim[number] = 0.0, -1
+                    running[pool.schedule(_settle, (number, task))] = _Running(number, task, k)
+                    room[k] -= 1
+            wait(running, timeout=POLL if work.timeout > 1 else POLL / 10, return_when=FIRST_COMPLETED)
+            for future, at in list(running.items()):
+                late = not future.done() and _late(clocks, at.number, work.timeout)
+                if not (future.done() or late):
+                    continue
+                del running[future]
+                room[at.pool] += 1
+                reason, seconds = "", _elapsed(clocks, at.number)
+                if late:
+                    future.cancel()
+                    reason = f"it took more than the time of {work.timeout:g} s (--timeout), and its process was ended"
+                else:
+                    try:
+                        found = future.result()
+                    except ProcessExpired as end:
+                        reason = _ended(end, work.memory)
+                    except CancelledError:
+                        reason = "its process was ended"
+                if not reason:
+                    if isinstance(found, SpecError):
+                        yield Done(at.number, (), found)
+                    else:
+                        yield Done(at.number, _in_order(at.task, [*early.pop(at.number, []), *found]))
+                    continue
+                names = _given_up(at.task, clocks.claim[at.number])
+                early.setdefault(at.number, []).extend(at.task.undecided(names, reason, seconds))
+                rest = at.task.without(set(names))
+                if rest.names:
+                    pending.appendleft((at.number, rest))
+                else:
+                    yield Done(at.number, _in_order(at.task, early.pop(at.number)))
+    finally:
+        for pool in pools:
+            pool.stop()  # type: ignore[no-untyped-call]
+        for pool in pools:
+            pool.join()
+
+
+def _late(clocks: Clocks, number: int, timeout: float) -> bool:
+    return _elapsed(clocks, number) > timeout + GRACE
+
+
+def _elapsed(clocks: Clocks, number: int) -> float:
+    begun = clocks.begun[number]
+    return time.monotonic() - begun if begun else 0.0
+
+
+def _given_up(task: Task, position: int) -> tuple[str, ...]:
+    """The claim that was at work; all claims, if the instance was being compiled."""
+    return task.names if position < 0 else (task.theorem.claims[position].name,)
+
+
+def _ended(end: ProcessExpired, memory: int | None) -> str:
+    code = getattr(end, "exitcode", None) or 0
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+    limit = f" (--memory {memory})" if memory else ""
+    return f"its process ended {how}, for want of memory perhaps{limit}"
+
+
+def _in_order(task: Task, found: list[ClaimResult]) -> tuple[ClaimResult, ...]:
+    order = {c.name: k for k, c in enumerate(task.theorem.claims)}
+    return tuple(sorted(found, key=lambda r: order[r.claim]))
+
+
+# ---- in the worker ------------------------------------------------------------------------------------
+
+_settler: Settler | None = None
+_clocks: Clocks | None = None
+
+
+def _start(work: Work, clocks: Clocks) -> None:
+    """A worker ignores Ctrl-C: who started it ends it."""
+    global _settler, _clocks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _settler, _clocks = Settler(work), clocks
+
+
+def _settle(number: int, task: Task) -> list[ClaimResult] | SpecError:
+    assert _settler is not None and _clocks is not None
+    begun, at, memory = _clocks.begun, _clocks.claim, _settler.work.memory
+    places = {c.name: k for k, c in enumerate(task.theorem.claims)} | {"": -1}
+
+    def watch(name: str) -> None:
+        at[number] = places[name]
+        begun[number] = time.monotonic()
+        limit_memory(memory)
+
+    try:
+        return [plain(r) for r in _settler.settle(task, watch)]
+    except SpecError as error:
+        return error
+
+
+def limit_memory(mib: int | None) -> None:
+    """From here on this process may take so many MiB more; where the system cannot say what it has, nothing happens."""
+    if mib is None:
+        return
+    try:
+        import resource
+
+        with open("/proc/self/statm") as stream:
+            there = int(stream.read().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = there + mib * MIB
+        resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    except (ImportError, OSError, ValueError):
+        return
