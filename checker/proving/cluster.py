@@ -36,7 +36,7 @@ def run(work: Work, tasks: dict[int, Task], address: str) -> Iterator[Done]:
     from distributed import Client, Event, as_completed
 
     try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
+        client = Client(address, timeout=CONNECT)
     except (OSError, ValueError, TimeoutError) as error:
         raise _wrong(address, f"expected a Dask scheduler: {error}") from None
     try:

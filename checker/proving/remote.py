@@ -47,7 +47,8 @@ def _loaded(file: list[str]) -> Loaded:
 
 
 def _end_with_input() -> None:
-    sys.stdin.read()
+    while os.read(0, 1):  # not by `sys.stdin`: its lock would be held in the workers, which close it
+        pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

@@ -61,6 +61,9 @@ class TextReport:
             judged = f"{wrong} refuted against expectation" if wrong else "no unexpected counterexample"
         if interrupted:
             judged = f"{judged} so far"
+        cached = sum(r.cached for r in report.results)
+        if cached:
+            counts += f", {cached} from the cache"
         text = f"{counts}: {judged}" if labels else "no claims"
         self._print(f"{text}  ({report.seconds:.2f} s)", "bold red" if wrong or not labels else "bold green")
         if self.verbose:
