@@ -298,12 +298,3 @@ def test_the_command_prints_the_same_in_floating_point(tmp_path: Path) -> None:
     assert done.returncode == 2 and "--backend numpy" in done.stderr
     done = lockstep("run", str(file), "general", "--input", "1,2,3", "--backend", "numpy", "--scale", "40", "--trace")
     assert done.returncode == 2 and "--trace" in done.stderr
-
-
-def test_without_numpy_the_command_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from checker.commands import definitions
-    from checker.language.diagnostics import SpecError
-
-    monkeypatch.setattr(definitions, "find_spec", lambda name: None)
-    with pytest.raises(SpecError, match="pip install numpy"):
-        definitions.needed("numpy", "floats")

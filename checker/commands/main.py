@@ -311,9 +311,6 @@ def bounds(
     if floats:
         if constructions or machines is not None or messages is not None:
             raise click.UsageError("--constructions, --machines and --messages do not go with --floats")
-        from checker.commands.definitions import needed
-
-        needed("numpy", "floats")
         from checker.commands.float_borders import floats_command
 
         return floats_command(dtype or "float32", limit, json_to, write_to)

@@ -9,7 +9,7 @@ from itertools import islice
 
 import click
 
-from checker.commands.definitions import as_circuit, closed, needed, scaled
+from checker.commands.definitions import as_circuit, closed, scaled
 from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, attention, replay_circuit
 from checker.kernel.replay.enclosures import TooLong, Undecided
@@ -96,7 +96,6 @@ def _run_floats(name: str, model: Protocol | Circuit, given: str, shown: Shown, 
     if shown.trace or shown.attention:
         flag = "--trace" if shown.trace else "--attention"
         raise spec_error("OPTION", f"expected no {flag} with --backend numpy: what is shown is exact", Span(flag, 0, 0))
-    needed("numpy", "floats")
     from checker.backends.enough import enough
     from checker.backends.floats import FloatCircuit
 
