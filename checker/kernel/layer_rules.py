@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from checker.kernel.judgements import Computes, Fits, LayerStep, Simulates
 from checker.kernel.proofs import NotProved, Proved, conclude
@@ -22,7 +23,7 @@ from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, Vec, evaluate
 from checker.semantics.machines import Effect, run_local
 from checker.semantics.masks import unmasked
-from checker.semantics.precision import block_of, error, numbers_of, opaque, packets_of, reaches, readers, shown
+from checker.semantics.precision import block_of, error, numbers_of, packets_of, reaches, readers, shown
 from checker.semantics.terms import Term
 from checker.semantics.values import Unsupported
 
@@ -220,11 +221,18 @@ def _static_sum(c: Circuit, heads: list[Head], states: dict[int, sem.RowState]) 
     return total
 
 
+@lru_cache(maxsize=100)
+def _from_any(c: Circuit, heads: tuple[Head, ...]) -> sem.Rows:
+    """The same from a stream of which nothing is known; layers with the same heads share it."""
+    return _static_sum(c, list(heads), {i: sem.opaque(c, i) for i in c.rows})
+
+
 def _cleared(c: Circuit, p: Protocol, k: int) -> str:
     """Where the packets go, all other heads together take away the old row of everyone who reads, or nothing was written."""
     layer, blocks = c.layers[k], packets_of(c, c.layers[k])
     others = [h for h in layer.heads if not mentions(h, "packed")]
-    rows = _static_sum(c, others, {i: opaque(c, i) for i in c.rows})
+    plain = c.at("exact") if mentions(tuple(others), *(a.name for a in c.outputs)) else sem.bare(c)
+    rows = _from_any(plain, tuple(others))
     if len(layer.heads) - len(others) != len(blocks):
         raise NotProved(f"layer {layer.name} has a head that carries packets twice")
     read = readers(c) if k == len(c.layers) - 1 else range(1, p.machines + 1)
@@ -243,7 +251,7 @@ def _cleared(c: Circuit, p: Protocol, k: int) -> str:
 
 def _collected(c: Circuit, p: Protocol, number: int) -> str:
     """The last layer over unknown output words: the token of word w reads out that word, however heads round."""
-    states = {i: opaque(c, i) for i in c.rows}
+    states = {i: sem.opaque(c, i) for i in c.rows}
     unknown: dict[tuple[str, int], Term] = {}
     for i in range(1, p.machines + 1):
         for a in p.outputs:

@@ -22,6 +22,7 @@ from checker.models.circuit import Circuit
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec, evaluate, truth
+from checker.semantics.family import Sylvester, hadamard_query
 from checker.semantics.machines import Sent
 from checker.semantics.masks import unmasked
 from checker.semantics.precision import Margins, grain, readers
@@ -138,13 +139,17 @@ class _Head:
             raise NotProved("there are no messages")
         if self.q > c.tokens + c.blank:
             raise NotProved(f"{self.q} machines, but only {c.tokens + c.blank} rows")
-        every = {i: vector(c, head.query, i, ()) for i in c.rows}
         self.machines = range(1, self.q + 1)
-        self.queries: dict[int, Vec] = {}
-        for w, i in readers(c).items():
-            if i not in self.machines or self.queries.setdefault(i, every[w]) != every[w]:
+        self.queries: dict[int, Vec | Sylvester] = {}
+        reads = readers(c)
+        for w in c.rows:
+            query, i = query_of(c, head.query, w), reads.get(w)
+            if i is not None and (i not in self.machines or not same(self.queries.setdefault(i, query), query)):
                 raise NotProved(f"row {w} reads as machine {i}, which is none or has another query in another row")
-        rest = [vector(c, head.key, i, ()) for i in c.rows if not 1 <= i <= self.q]
+        rest: list[Vec] = []
+        for key in (vector(c, head.key, i, ()) for i in c.rows if not 1 <= i <= self.q):
+            if key not in rest[-1:]:
+                rest.append(key)
         if not rest:
             raise NotProved("a machine that receives nothing has no row to attend to: there is no start token and no blank one")
         self.floors = {i: max(score(query, key) for key in rest) for i, query in self.queries.items()}
@@ -207,6 +212,11 @@ def _by_form(head: _Head) -> tuple[Margins, str, str]:
 def _orthogonal(head: _Head, k: int) -> tuple[Margins, str, str]:
     """The dual of a set is the sum of the duals of its members. If query i is orthogonal to the duals of all other machines, a
     row scores what query i scores with the dual of i, or else 0."""
+    if k >= head.q and all(isinstance(x, Sylvester) and (x.row, x.order) == (i, k) for i, x in head.queries.items()):
+        # The dual of machine j is row j, as query i is row i: different rows are different characters of the group of bit
+        # strings under XOR, the product of which sums to 0.
+        rows = {i: Bounds(k, k, 0, head.floors[i], (i,), ()) for i in head.queries}
+        return judged(rows, "orthogonal rows", f"query i is row i of the Sylvester matrix; {members(rows)}", head.least)
     queries, duals = {i: dense(x, k) for i, x in head.queries.items()}, head.duals()
     bounds: dict[int, Bounds] = {}
     for i, product in products(queries, duals):
@@ -254,6 +264,7 @@ def _signs(head: _Head, k: int, seed: int, near: Fraction) -> tuple[Margins, str
     return judged(bounds, "coherence", f"{detail}; {members(bounds)}", head.least)
 
 
+@lru_cache(maxsize=200)
 def key_numbers(c: Circuit) -> tuple[Fraction, int]:
     """The largest absolute value in the keys of all rows and sets, and the least g such that all are multiples of 2^-g.
 
@@ -379,15 +390,32 @@ def vector(c: Circuit, cases: tuple[s.Case, ...], row: int, destinations: tuple[
     return sem.select(cases, sem.row_scope(c, row, state), c.width)
 
 
-def score(query: Vec, key: Vec) -> Number:
+def query_of(c: Circuit, cases: tuple[s.Case, ...], row: int) -> Vec | Sylvester:
+    """The query of a row, written out only if it must be."""
+    scope = sem.row_scope(c, row, sem.RowState(Vec({}, c.width)))
+    return hadamard_query(cases, scope, c.width) or sem.select(cases, scope, c.width)
+
+
+def written(x: Vec | Sylvester) -> Vec:
+    return x.written() if isinstance(x, Sylvester) else x
+
+
+def same(x: Vec | Sylvester, y: Vec | Sylvester) -> bool:
+    return x == y if type(x) is type(y) else written(x) == written(y)
+
+
+def score(query: Vec | Sylvester, key: Vec) -> Number:
+    if isinstance(query, Sylvester):
+        query = Vec({j: query.at(j) for j in key.entries}, key.length)
     found = sem.dot(query, key)
     if isinstance(found, bool) or not isinstance(found, (int, Fraction)):
         raise Unsupported("scores that depend on data")
     return found
 
 
-def dense(x: Vec, k: int) -> list[Number]:
+def dense(x: Vec | Sylvester, k: int) -> list[Number]:
     """The first k coordinates."""
+    x = written(x)
     if x.rows or not all(isinstance(e, (int, Fraction)) for e in x.entries.values()):
         raise Unsupported("scores that depend on data")
     return [x.entries.get(j, 0) for j in range(1, k + 1)]  # type: ignore[misc]

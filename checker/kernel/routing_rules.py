@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from checker.kernel.judgements import Delivers, Propagates, Selects
 from checker.kernel.margins import key_numbers
@@ -14,7 +15,7 @@ from checker.models.circuit import Circuit, Packets
 from checker.semantics import circuits as sem
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, evaluate, truth
-from checker.semantics.precision import ZERO, largest_field, noise, numbers_of, opaque, routed_spread, shown, undecoded, unit
+from checker.semantics.precision import ZERO, largest_field, noise, numbers_of, routed_spread, shown, undecoded, unit
 from checker.semantics.values import Unsupported
 
 
@@ -89,6 +90,7 @@ def delivers(j: Delivers, selector: Proved, propagation: Proved, *lemma: Proved)
     return conclude(j, "routing lemma (Lemma 3.2)", detail, selector, propagation, *lemma)
 
 
+@lru_cache(maxsize=200)
 def _values_are_packets(c: Circuit, p: Packets) -> None:
     head = c.layers[0].heads[0]
     packed = s.Call("packed", (s.Name(p.name),))
@@ -102,7 +104,7 @@ def _values_are_packets(c: Circuit, p: Packets) -> None:
 
 
 def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
-    scope = sem.row_scope(c, i, opaque(c, i))
+    scope = sem.row_scope(c, i, sem.opaque(c, i))
     for case in cases:
         if case.condition is None:
             return case
@@ -114,5 +116,5 @@ def _case(c: Circuit, cases: tuple[s.Case, ...], i: int) -> s.Case | None:
 
 
 def _is_zero(c: Circuit, case: s.Case, i: int) -> bool:
-    value = sem.select((s.Case(case.value, None),), sem.row_scope(c, i, opaque(c, i)), c.width)
+    value = sem.select((s.Case(case.value, None),), sem.row_scope(c, i, sem.opaque(c, i)), c.width)
     return not value.entries and not value.rows

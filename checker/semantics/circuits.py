@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from checker.language import syntax as s
 from checker.language.diagnostics import Span
+from checker.language.syntax import mentions
 from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.models.protocol import Array, words_of
 from checker.semantics import packets as pk
+from checker.semantics import scores
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic
@@ -27,6 +30,7 @@ from checker.semantics.expressions import (
     evaluate,
     join,
     number,
+    total,
     truth,
 )
 from checker.semantics.machines import Effect, Sent, local_view, run_local
@@ -34,6 +38,7 @@ from checker.semantics.masks import visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
+MANY = 48  # rows from which on arrays are quicker, with the time it takes to load them
 Rows = dict[int, Vec]
 
 
@@ -45,6 +50,7 @@ class RowState:
     inbox: tuple[Message, ...] = ()
     sent: tuple[Sent, ...] = ()
     assigned: dict[tuple[str, int], Value] = field(default_factory=dict)
+    outputs: dict[str, View] | None = None  # in the place of `assigned`
 
 
 def initial(c: Circuit, inputs: dict[str, Any]) -> Rows:
@@ -131,6 +137,7 @@ def row_scope(c: Circuit, i: int, state: RowState) -> Scope:
     for a in c.outputs:
         words = {k: x for (name, k), x in state.assigned.items() if name == a.name}
         names[a.name] = View(a.name, words, min(words, default=1), max(words, default=0))
+    names.update(state.outputs or {})
     builtins = {**VECTORS, "packed": _packed(c, i, state), "destinations": _destinations(c, state)}
     return Scope(names, functions_of(c), builtins=builtins)
 
@@ -235,19 +242,27 @@ VECTORS: dict[str, Callable[[Scope, s.Call], Meaning]] = {
 }
 
 
-def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
-    """The first case whose condition holds, as a vector of at most `width` coordinates; zero if there is none."""
+def taken(cases: tuple[s.Case, ...], scope: Scope) -> s.Case | None:
+    """The first case whose condition holds."""
     for case in cases:
         condition = True if case.condition is None else truth(evaluate(case.condition, scope), case.span)
         if isinstance(condition, Term):
             raise Unsupported("a case that depends on data")
         if condition:
-            found = evaluate(case.value, scope)
-            result = found if isinstance(found, Vec) else join([number(found, case.value.span)])
-            if result.length > width:
-                raise Fault(f"a vector of {result.length} coordinates: the width is {width}", case.span)
-            return result
-    return Vec({}, 0)
+            return case
+    return None
+
+
+def select(cases: tuple[s.Case, ...], scope: Scope, width: int) -> Vec:
+    """The first case whose condition holds, as a vector of at most `width` coordinates; zero if there is none."""
+    case = taken(cases, scope)
+    if case is None:
+        return Vec({}, 0)
+    found = evaluate(case.value, scope)
+    result = found if isinstance(found, Vec) else join([number(found, case.value.span)])
+    if result.length > width:
+        raise Fault(f"a vector of {result.length} coordinates: the width is {width}", case.span)
+    return result
 
 
 def dot(query: Vec, key: Vec) -> Value:
@@ -270,33 +285,78 @@ def winners(query: Vec, keys: dict[int, Vec]) -> list[int]:
     return [j for j, x in scores.items() if x == top]
 
 
+def opaque(c: Circuit, i: int) -> RowState:
+    """Row i of an arbitrary residual stream."""
+    return RowState(Vec({}, c.width, {i: Fraction(1)}))
+
+
+def data_free(c: Circuit, head: Head) -> bool:
+    """Are the scores of a head the same for every input?"""
+    return not depends(c, head.query, head.key)
+
+
+def depends(c: Circuit, *parts: tuple[s.Case, ...]) -> bool:
+    """Do cases mention what a row holds, sends or assigns?"""
+    return mentions(parts, "row", "packed", "destinations", *(a.name for a in c.outputs))
+
+
+@lru_cache(maxsize=500)
+def bare(c: Circuit) -> Circuit:
+    """What scores that do not depend on data, of heads that attend to all rows, are computed from."""
+    nothing: tuple[()] = ()
+    found = replace(c, name="", inputs=nothing, outputs=nothing, readouts=nothing, requires=nothing, messages=nothing)
+    return replace(found, packets=nothing, layers=nothing, finish=None).at("exact")
+
+
+@lru_cache(maxsize=100)
+def vectors(plain: Circuit, cases: tuple[s.Case, ...]) -> tuple[Vec, ...]:
+    """The queries or keys of all rows of a `bare` circuit."""
+    return tuple([select(cases, row_scope(plain, i, opaque(plain, i)), plain.width) for i in plain.rows])
+
+
+@lru_cache(maxsize=100)
+def attended(plain: Circuit, query: tuple[s.Case, ...], key: tuple[s.Case, ...]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The sets of rows that the rows of a `bare` circuit attend to, and for each row the place of its set in that list."""
+    queries, keys = vectors(plain, query), vectors(plain, key)
+    first = plain.rows.start
+    found = scores.winners(queries, keys) if len(queries) >= MANY else None
+    if found is not None:
+        return [tuple([first + j for j in chosen]) for chosen in found[0]], found[1]
+    of = dict(zip(plain.rows, keys, strict=True))
+    sets: dict[tuple[int, ...], int] = {}
+    places = [sets.setdefault(tuple(winners(x, of)), len(sets)) for x in queries]
+    return [*sets], places
+
+
 def attend(c: Circuit, head: Head, states: dict[int, RowState], mask: s.Expr | None) -> Rows:
     """The output of one head on every row: the average of the values it attends to, among the rows that the mask lets it see."""
     scopes = {i: row_scope(c, i, state) for i, state in states.items()}
-    keys = {j: select(head.key, scope, c.width) for j, scope in scopes.items()}
     values = {j: select(head.value, scope, c.width) for j, scope in scopes.items()}
+    if mask is None and tuple(states) == tuple(c.rows) and data_free(c, head):
+        sets, places = attended(bare(c), head.query, head.key)
+        means = [_average([values[j] for j in chosen], c.width) for chosen in sets]
+        return {i: means[place] for i, place in zip(c.rows, places, strict=True)}
+    keys = {j: select(head.key, scope, c.width) for j, scope in scopes.items()}
     out: Rows = {}
     averages: dict[tuple[int, ...], Vec] = {}
     seen = visible(mask, c.rows, c.functions)
     for i, scope in scopes.items():
         chosen = tuple(winners(select(head.query, scope, c.width), {j: keys[j] for j in seen[i]}))
         if chosen not in averages:
-            total = Vec({}, c.width)
-            for j in chosen:
-                total = total.plus(values[j])
-            averages[chosen] = total.times(Fraction(1, len(chosen)))
+            averages[chosen] = _average([values[j] for j in chosen], c.width)
         out[i] = averages[chosen]
     return out
+
+
+def _average(values: list[Vec], width: int) -> Vec:
+    return total([Vec({}, width), *values]).times(Fraction(1, len(values)))
 
 
 def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
     """X^l from X^(l-1)."""
     states = locals_of(c, layer, rows)
-    result = rows
-    for head in layer.heads:
-        out = attend(c, head, states, layer.mask)
-        result = {i: row.plus(out[i]) for i, row in result.items()}
-    return result
+    outs = [attend(c, head, states, layer.mask) for head in layer.heads]
+    return {i: total([row, *(out[i] for out in outs)]) for i, row in rows.items()}
 
 
 def read_out(c: Circuit, rows: Rows) -> dict[tuple[str, int], Value]:

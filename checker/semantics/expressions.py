@@ -5,7 +5,7 @@ With numbers an undefined operation raises `Fault`. With terms it becomes a cond
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
@@ -123,6 +123,24 @@ class Vec:
             raise Unsupported("a multiple of a vector that is off")
         entries = {k: v.scale(factor, x) for k, x in self.entries.items()}
         return Vec(entries, self.length, {j: c * factor for j, c in self.rows.items()})
+
+
+def total(vectors: Sequence[Vec]) -> Vec:
+    """The sum of vectors, at least one."""
+    if len(vectors) == 1:
+        return vectors[0]
+    found: dict[int, list[Value]] = {}
+    rows: dict[int, Fraction] = {}
+    for x in vectors:
+        if x.noise:
+            raise Unsupported("a sum of vectors that are off")
+        for k, e in x.entries.items():
+            found.setdefault(k, []).append(e)
+        for j, c in x.rows.items():
+            rows[j] = rows.get(j, Fraction(0)) + c
+    sums = {k: v.total(xs) for k, xs in found.items()}
+    entries = {k: e for k, e in sums.items() if isinstance(e, Term) or e != 0}
+    return Vec(entries, max(x.length for x in vectors), {j: c for j, c in rows.items() if c != 0})
 
 
 Meaning = Any  # a Value, a View, a Vec, or a frozenset of machines

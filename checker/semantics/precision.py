@@ -12,20 +12,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil
+from math import ceil, gcd
 
 from checker.language import syntax as s
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit, Head, Layer, Packets
 from checker.semantics import circuits as sem
+from checker.semantics import family, scores
 from checker.semantics import packets as pk
 from checker.semantics import terms as t
+from checker.semantics.circuits import data_free, opaque
 from checker.semantics.cyclotomic import Cyclotomic, Number, outward
-from checker.semantics.expressions import Vec
+from checker.semantics.expressions import View
 from checker.semantics.masks import unmasked
+from checker.semantics.scores import Pattern
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -70,30 +73,21 @@ def share(lost: Fraction) -> Fraction:
 # ---- spreads --------------------------------------------------------------------------------
 
 
-def data_free(c: Circuit, head: Head) -> bool:
-    """Are the scores of a head the same for every input?"""
-    return not mentions((head.query, head.key), "row", "packed", "destinations", *(a.name for a in c.outputs))
-
-
-@lru_cache(maxsize=2_000)
-def _patterns(bare: Circuit, head: Head) -> dict[int, tuple[int, tuple[tuple[Number, int], ...]]]:
-    """For each row: the number of rows with the largest score; how far below it the others are, and how many."""
-    scopes = {i: sem.row_scope(bare, i, opaque(bare, i)) for i in bare.rows}
-    keys = {j: sem.select(head.key, scope, bare.width) for j, scope in scopes.items()}
-    found: dict[int, tuple[int, tuple[tuple[Number, int], ...]]] = {}
-    for i, scope in scopes.items():
-        query = sem.select(head.query, scope, bare.width)
-        scores = Counter(sem.dot(query, key) for key in keys.values())
-        if any(isinstance(x, Term) for x in scores):
+@lru_cache(maxsize=500)
+def _patterns(plain: Circuit, head: Head) -> frozenset[Pattern]:
+    """What the scores of a row look like, of all rows of a `bare` circuit; from `FAR` on gaps need not be told apart."""
+    queries, keys = sem.vectors(plain, head.query), sem.vectors(plain, head.key)
+    found = scores.patterns(queries, keys, FAR) if len(queries) >= sem.MANY else None
+    if found is not None:
+        return found
+    exact: set[Pattern] = set()
+    for query in queries:
+        counted = Counter(sem.dot(query, key) for key in keys)
+        if any(isinstance(x, Term) for x in counted):
             raise Unsupported("scores that depend on data")
-        top = max(scores)  # type: ignore[type-var]
-        found[i] = (scores[top], tuple((top - x, n) for x, n in scores.items() if x != top))  # type: ignore[operator]
-    return found
-
-
-def opaque(c: Circuit, i: int) -> sem.RowState:
-    """Row i of an arbitrary residual stream."""
-    return sem.RowState(Vec({}, c.width, {i: Fraction(1)}))
+        top = max(counted)  # type: ignore[type-var]
+        exact.add((counted[top], tuple((top - x, n) for x, n in counted.items() if x != top), 0))  # type: ignore[operator]
+    return frozenset(exact)
 
 
 @lru_cache(maxsize=500)
@@ -102,26 +96,22 @@ def _exact(c: Circuit) -> Circuit:
     return c.at("exact")
 
 
-@lru_cache(maxsize=500)
-def _bare(c: Circuit) -> Circuit:
-    """What scores that do not depend on data, of heads that attend to all rows, are computed from."""
-    nothing: tuple[()] = ()
-    bare = replace(c, name="", inputs=nothing, outputs=nothing, readouts=nothing, requires=nothing, messages=nothing)
-    return replace(bare, packets=nothing, layers=nothing).at("exact")
-
-
 def fixed_spread(c: Circuit, head: Head) -> Fraction:
     """The spread of a head whose scores do not depend on data, over all rows. 0 for hardmax."""
     unmasked(c)
-    return ZERO if c.scale is None else _spread(_bare(c), head, c.scale)
+    return ZERO if c.scale is None else _spread(sem.bare(c), head, c.scale)
 
 
 @lru_cache(maxsize=5_000)
-def _spread(bare: Circuit, head: Head, scale: int) -> Fraction:
+def _spread(plain: Circuit, head: Head, scale: int) -> Fraction:
     """`lost / ties` is the weight of the others beside a largest score of weight 1, in units of 2^-FINE, rounded up."""
-    worst = 0
-    for ties, others in _patterns(bare, head).values():
-        lost = sum(n * _units(max(ZERO, Fraction(outward(scale * gap)[0]))) for gap, n in others)
+    worst, weights = 0, dict[Number, int]()
+    for ties, others, rest in _patterns(plain, head):
+        lost = rest * _units(Fraction(min(scale, 1) * FAR))
+        for gap, n in others:
+            if gap not in weights:
+                weights[gap] = _units(max(ZERO, Fraction(outward(scale * gap)[0])))
+            lost += n * weights[gap]
         worst = max(worst, -(-lost // ties))
     return up(share(Fraction(worst, (1 << FINE))))
 
@@ -267,9 +257,9 @@ def _grain(factor: Number, multiple: bool) -> int:
 def _with_outputs(c: Circuit, i: int) -> sem.RowState:
     """An opaque row with unknown output words."""
     state = opaque(c, i)
-    for a in c.outputs:
-        for k in range(1, a.size + 1):
-            state.assigned[a.name, k] = t.variable(f"{a.name}[{k}] at {i}", a.low, a.high)
+    state.outputs = {
+        a.name: View(a.name, t.ArraySymbol(f"{a.name} at {i}", a.size, a.low, a.high), 1, a.size) for a in c.outputs
+    }
     return state
 
 
@@ -353,11 +343,11 @@ def _totals(c: Circuit, heads: tuple[Head, ...]) -> frozenset[tuple[Fraction, Bo
     for h in heads:
         out = sem.attend(c, h, states, None)
         rows = {i: row.plus(out[i]) for i, row in rows.items()}
-    found: set[tuple[Fraction, Bound]] = set()
+    entries: set[tuple[Fraction, Value]] = set()
     for row in rows.values():
         kept = sum((abs(x) for x in row.rows.values()), ZERO)
-        found |= {(kept, bound(x)) for x in row.entries.values()} | {(kept, Bound(ZERO, ZERO, ZERO))}
-    return frozenset(found)
+        entries |= {(kept, x) for x in row.entries.values()} | {(kept, 0)}
+    return frozenset((kept, bound(x)) for kept, x in entries)
 
 
 @lru_cache(maxsize=500)
@@ -421,20 +411,48 @@ def size_of(x: Number) -> Fraction:
     return max(abs(Fraction(end)) for end in outward(x))
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The numbers in the queries or keys of all rows: the largest absolute value and the denominators of those that are
+    rational, and the others."""
+
+    largest: Fraction
+    below: frozenset[int]
+    irrational: frozenset[Cyclotomic]
+
+    def times(self, factor: int) -> tuple[Fraction, int]:
+        """The largest absolute value and the grain of all of them times a factor of at least 1."""
+        scaled = [factor * x for x in self.irrational]
+        size = max(factor * self.largest, max(map(size_of, scaled), default=ZERO))
+        return size, grain(*(Fraction(1, d // gcd(d, factor)) for d in self.below), *scaled)
+
+
+@lru_cache(maxsize=1_000)
+def _entries(c: Circuit, cases: tuple[s.Case, ...], name: str) -> Entries:
+    largest = ZERO
+    below, irrational = set[int](), set[Cyclotomic]()
+    for i in c.rows:
+        scope = sem.row_scope(c, i, opaque(c, i))
+        sylvester = family.hadamard_query(cases, scope, c.width)
+        for x in sem.select(cases, scope, c.width).entries.values() if sylvester is None else sylvester.numbers:
+            if isinstance(x, Term):
+                raise Unsupported(f"a {name} that depends on data")
+            if isinstance(x, Cyclotomic):
+                irrational.add(x)
+            else:
+                largest = max(largest, abs(Fraction(x)))
+                below.add(x.denominator)
+    return Entries(Fraction(largest), frozenset(below), frozenset(irrational))
+
+
 def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fraction, int], ...]:
     """What a head computes with: the name, the largest absolute value and the grain of queries (times the scale), keys (of a
     head with data-free scores) and values, on a stream of that size."""
     found: list[tuple[str, Fraction, int]] = []
-    scopes = {i: sem.row_scope(c, i, opaque(c, i)) for i in c.rows}
     kinds = [("query", head.query, c.scale or 1)] + ([("key", head.key, 1)] if data_free(c, head) else [])
     for name, cases, factor in kinds:
-        entries: list[Number] = []
-        for scope in scopes.values():
-            for x in sem.select(cases, scope, c.width).entries.values():
-                if isinstance(x, Term):
-                    raise Unsupported(f"a {name} that depends on data")
-                entries.append(factor * x)
-        found.append((name, max(map(size_of, entries), default=ZERO), grain(*entries)))
+        plain = _exact(c) if sem.depends(c, cases) else sem.bare(c)
+        found.append((name, *_entries(plain, cases, name).times(factor)))
     values = values_of(c, head, size)
     found.append(("value", values.coefficient * size + max(-values.low, values.high), values.grain))
     return tuple(found)

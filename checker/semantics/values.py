@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import floor as _floor
 from math import lcm
@@ -32,6 +32,20 @@ def add(a: Value, b: Value) -> Value:
     for term, k in ys.items():
         xs[term] = xs.get(term, 0) + k
     return t.combine(c + d, xs.items())
+
+
+def total(values: Iterable[Value]) -> Value:
+    """The sum. The one with the most terms comes last, and is left as it is if all others cancel."""
+    *small, largest = sorted(values, key=lambda x: len(x.args) if isinstance(x, Term) and x.op == "lin" else 0)
+    constant: Number = 0
+    parts: dict[Term, Number] = {}
+    for x in small:
+        c, xs = t.split(x)
+        constant += c
+        for term, k in xs.items():
+            parts[term] = parts.get(term, 0) + k
+    rest = t.combine(constant, parts.items())
+    return largest if not isinstance(rest, Term) and rest == 0 else add(rest, largest)
 
 
 def scale(k: Number, a: Value) -> Value:
