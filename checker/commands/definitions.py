@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from checker.commands import files
@@ -49,3 +50,9 @@ def scaled(c: Circuit, scale: int | None) -> Circuit:
             "SCALE", f"expected --scale C: {c.name} states no scale, and softmax attention needs one", Span("--scale")
         )
     return c
+
+
+def needed(module: str, extra: str) -> None:
+    """A package that is no part of the core. Raises `SpecError` (EXTRA) with the way to get it."""
+    if find_spec(module) is None:
+        raise spec_error("EXTRA", f"expected {module} to be installed: pip install {module}, or this package's extra `{extra}`")

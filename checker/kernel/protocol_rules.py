@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from checker.kernel.judgements import Computes, Fits
 from checker.kernel.proofs import NotProved, Proved, conclude
-from checker.kernel.solver import Tally, prove
+from checker.kernel.solver import Later, Tally, prove
 from checker.language import syntax as s
 from checker.models.protocol import Protocol, Round
 from checker.semantics import protocols as sem
@@ -30,7 +32,7 @@ def fits(j: Fits) -> Proved:
 def _fits(j: Fits) -> Proved:
     p, tally = j.protocol, Tally()
     inputs = sem.symbols(p)
-    known = sem.assumptions(p, inputs)
+    known = Later(lambda: sem.assumptions(p, inputs))
     state = sem.start(p)
     abstracted = 0
     for r, round_ in enumerate(p.rounds):
@@ -39,7 +41,7 @@ def _fits(j: Fits) -> Proved:
             _keeps_hold(p, round_, state, inputs, known, f"{where}: keeps", tally)
             if isinstance(state, Uniform):
                 state, more = abstract(p, round_, r, state, inputs)
-                known, abstracted = known + more, abstracted + 1
+                known, abstracted = known.with_more(more), abstracted + 1
         done = sem.step(p, r, state, inputs)
         _conditions(done.conditions, known, where, tally)
         for x in done.traffic:
@@ -52,12 +54,14 @@ def _fits(j: Fits) -> Proved:
     return conclude(j, "follow the rounds over unknown inputs", f"{tally}{invariant}")
 
 
-def _conditions(conditions: list[Condition], known: list[Value], where: str, tally: Tally) -> None:
+def _conditions(conditions: list[Condition], known: Iterable[Value], where: str, tally: Tally) -> None:
     for c in conditions:
         prove(c.term, known, f"{where}: {c.reason}", tally)
 
 
-def _keeps_hold(p: Protocol, round_: Round, state: State, inputs: Inputs, known: list[Value], where: str, tally: Tally) -> None:
+def _keeps_hold(
+    p: Protocol, round_: Round, state: State, inputs: Inputs, known: Iterable[Value], where: str, tally: Tally
+) -> None:
     for e in round_.keeps:
         conditions: list[Condition] = []
         scope = sem.keeps_scope(p, state, inputs, conditions)

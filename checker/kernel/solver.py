@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +27,25 @@ class Tally:
         return f"{self.rewriting} conditions by rewriting, {self.solver} by z3"
 
 
-def prove(goal: Value, assumptions: list[Value], what: str, tally: Tally) -> None:
+@dataclass(slots=True)
+class Later:
+    """Assumptions that are made when the first condition needs one: many conditions hold without. To leave them out is safe."""
+
+    make: Callable[[], list[Value]]
+    more: tuple[Value, ...] = ()
+    made: list[list[Value]] = field(default_factory=list)  # shared with those that have more
+
+    def __iter__(self) -> Iterator[Value]:
+        if not self.made:
+            self.made.append(self.make())
+        return iter([*self.made[0], *self.more])
+
+    def with_more(self, more: Iterable[Value]) -> Later:
+        """These and some more."""
+        return Later(self.make, (*self.more, *more), self.made)
+
+
+def prove(goal: Value, assumptions: Iterable[Value], what: str, tally: Tally) -> None:
     """The goal holds wherever the assumptions do, or `NotProved`: it fails somewhere, or z3 gave up."""
     if not v.is_boolean(goal):
         raise NotProved(f"{what}: expected a truth value, found something else")
@@ -35,7 +54,7 @@ def prove(goal: Value, assumptions: list[Value], what: str, tally: Tally) -> Non
         return
     if goal is False:
         raise NotProved(f"{what}: does not hold")
-    answer = ask(goal, assumptions)
+    answer = ask(goal, [*assumptions])
     tally.solver += 1
     if answer.verdict == "unsat":
         return

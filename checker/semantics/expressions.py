@@ -264,11 +264,9 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
         if isinstance(index, Term):
             raise Unsupported("an index that may be a fraction")
         raise Fault(f"{e.array}[{index}]: expected a whole number", e.span)
-    scope.require(
-        v.both(v.at_most(array.low, index), v.at_most(index, array.high)),
-        f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here",
-        e.span,
-    )
+    inside = v.both(v.at_most(array.low, index), v.at_most(index, array.high))
+    if inside is not True:
+        scope.require(inside, f"{e.array}[{t.show(index)}]: entries {array.low}..{array.high} can be read here", e.span)
     if not isinstance(index, Term) and not array.low <= index <= array.high:
         return 0  # only reached under a guard that must be shown to fail
     return array.get(index)
@@ -289,11 +287,9 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
     if operator in ("div", "mod", "/"):
         if isinstance(b, Term) and operator != "/":
             raise Unsupported(f"{operator} by an unknown number")
-        scope.require(
-            v.less(0, b) if operator != "/" else v.negate(v.equal(b, 0)),
-            f"{operator} by {t.show(b)}: expected a positive number",
-            span,
-        )
+        allowed = v.less(0, b) if operator != "/" else v.negate(v.equal(b, 0))
+        if allowed is not True:
+            scope.require(allowed, f"{operator} by {t.show(b)}: expected a positive number", span)
         if b == 0:
             return 0
     if operator == "^" and not isinstance(b, Term):

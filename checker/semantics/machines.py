@@ -92,9 +92,9 @@ def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, s
         raise Fault(f"{what} is {value}: expected a whole number in {low}..{high}", st.span)
     if not t.is_whole(value):
         raise Unsupported(f"{what} that may be a fraction")
-    scope.require(
-        v.both(v.at_most(low, value), v.at_most(value, high)), f"{what} is {t.show(value)}: expected {low}..{high}", st.span
-    )
+    inside = v.both(v.at_most(low, value), v.at_most(value, high))
+    if inside is not True:  # a reason takes longer to write than most conditions to see
+        scope.require(inside, f"{what} is {t.show(value)}: expected {low}..{high}", st.span)
 
 
 def run_local(
@@ -121,7 +121,8 @@ def run_local(
             for guard, written in reversed(writes[:-1]):
                 value = v.choose(guard, written, value)
             span = body[-1].span if body else s.Number(0).span
-            scope.require(v.equal(number, 1), f"{name}[{k}] is assigned {t.show(number)} times: expected once", span)
+            if number != 1:
+                scope.require(v.equal(number, 1), f"{name}[{k}] is assigned {t.show(number)} times: expected once", span)
             assigned[name, k] = value
     return Effect(tuple(run.sent), assigned)
 
