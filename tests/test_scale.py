@@ -4,6 +4,7 @@ number in a circuit of 256 machines is not proved."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
@@ -20,6 +21,12 @@ from checker.semantics import circuits as sem
 from checker.semantics import precision, scores
 from checker.semantics.expressions import Vec
 from checker.semantics.family import hadamard_query
+
+N, DOUBLINGS = 256, 1
+MUTANTS = 100  # of TEXT, for each seed
+P = library("pointer_doubling", N, DOUBLINGS)
+COMPILED = transformer(P)
+TEXT, SCALE = printing.text(COMPILED), COMPILED.scale or 0
 
 # ---- scores --------------------------------------------------------------------------------------
 
@@ -129,8 +136,8 @@ def slow_rows(c, head):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("query", [
-    "(hadamard(self, 8), 1) when self in 1..7", "(hadamard(self + 1, 8), 3, 0, -2)", "(hadamard(9 - self, 8), 1 / 2) when self > 1",
-    "(hadamard(self, 8), 1) when self in 1..9", "(hadamard(self, 7), 1)", "(hadamard(self, 16), 1)", "(1, hadamard(self, 8))",
+    "(hadamard(self, 8), 1) when self in 1..7", "(hadamard(self + 1, 8), 3, 0, -2)",
+    "(hadamard(9 - self, 8), 1 / 2) when self > 1", "(hadamard(self, 8), 1) when self in 1..9", "(hadamard(self, 7), 1)", "(hadamard(self, 16), 1)", "(1, hadamard(self, 8))",
 ])
 def test_a_row_that_is_not_written_out_is_the_vector_that_cases_give(query: str) -> None:
     text = compiled_text(library("pointer_doubling", 7, 1), "best", "hadamard")
@@ -149,41 +156,57 @@ def test_a_row_that_is_not_written_out_is_the_vector_that_cases_give(query: str)
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("hadamard(self, 64), 1)", "hadamard(self mod 64 + 1, 64), 1)"),  # each machine hears its neighbour's messages
-    ("hadamard(self, 64), 1)", "hadamard(max(self, 2), 64), 1)"),  # machines 1 and 2 hear the same
-    ("hadamard_dual(destinations(mail), 64), 0)", "hadamard_dual(destinations(mail), 32), 0)"),
-    ("(zeros(64), 48)", "(zeros(64), 64)"),
+    ("hadamard(self, 256), 1)", "hadamard(self mod 256 + 1, 256), 1)"),  # each machine hears its neighbour's messages
+    ("hadamard(self, 256), 1)", "hadamard(max(self, 2), 256), 1)"),  # machines 1 and 2 hear the same
+    ("hadamard_dual(destinations(mail), 256), 0)", "hadamard_dual(destinations(mail), 128), 0)"),
+    ("(zeros(256), 192)", "(zeros(256), 256)"),
     ("query (2 * self, 1);", "query (2 * self + 1, 1);"),  # clear attends to two rows
     ("key (self, -self^2);", "key (self, -self^2 - self);"),
 ])
-def test_a_wrong_query_or_key_of_64_machines_is_not_proved(old: str, new: str) -> None:
-    p = library("pointer_doubling", 64, 1)
-    text = compiled_text(p, "best", "hadamard")
-    assert proof(Simulates(circuit(text), p)) is not None
-    assert proof(Simulates(circuit(replaced(text, old, new)), p)) is None
+def test_a_wrong_query_or_key_of_256_machines_is_not_proved(old: str, new: str) -> None:
+    assert proof(Simulates(circuit(replaced(TEXT, old, new)), P)) is None
 
 
 # ---- one number changed in a circuit of 256 machines -----------------------------------------------
 
-N, DOUBLINGS = 256, 2
-MUTANTS = 120  # for each seed
-P = library("pointer_doubling", N, DOUBLINGS)
-TEXT = printing.text(transformer(P))
+
+@dataclass(frozen=True)
+class Mutant:
+    """The text with one number changed; what stands before the number in its line."""
+
+    text: str
+    before: str
+    old: int
+    new: int
+
+    def harmless(self) -> bool:
+        """The mutant means the same for a reason that can be seen. There is no row behind row N, and no word behind word N; no
+        number is a `word`; there are more bits, or the scale is larger, than the compiler found to be enough. Members score N
+        and others 0, and the start token stays 16 from both, at a scale of at least 4; a score below -N stays as far from i^2."""
+        before = self.before.strip()
+        if before.endswith(("self in 1..", "min(2 * self,")):
+            return self.new > self.old == N
+        if before == "word":
+            return re.search(r"\bword\b(?! \d)", TEXT) is None
+        if before == f"(zeros({N}),":
+            return 16 <= self.new <= N - 16
+        if before == "(0, -":
+            return self.new >= N
+        return before in ("scale", "fraction", "integer") and self.new > self.old
 
 
-def changed(seed: int) -> list[tuple[str, str, int, int]]:
-    """(text, its line, old number, new number), every number of the text as likely as any other."""
+def mutants(seed: int) -> list[Mutant]:
+    """Every number of the text is as likely as any other."""
     random = Random(seed)
     places = list(re.finditer(r"\b\d+\b", TEXT))
-    found: dict[str, tuple[str, str, int, int]] = {}
+    found: dict[str, Mutant] = {}
     while len(found) < MUTANTS:
         place = random.choice(places)
         old = int(place.group())
         new = random.choice([old + 1, old - 1, random.randrange(2 * old + 2)])
         if new >= 0 and new != old:
             text = TEXT[: place.start()] + str(new) + TEXT[place.end() :]
-            line = TEXT[TEXT.rindex("\n", 0, place.start()) + 1 : TEXT.index("\n", place.end())].strip()
-            found.setdefault(text, (text, line, old, new))
+            found.setdefault(text, Mutant(text, TEXT[TEXT.rindex("\n", 0, place.start()) + 1 : place.start()], old, new))
     return list(found.values())
 
 
@@ -191,7 +214,7 @@ def permutations() -> list[tuple[int, ...]]:
     """One cycle, back to front, all fixed, two at random."""
     places, random = list(range(1, N + 1)), Random(5)
     return [
-        tuple([*places[1:], 1]), tuple(reversed(places)), tuple(places),
+        (*places[1:], 1), tuple(reversed(places)), tuple(places),
         *(tuple(random.sample(places, N)) for _ in range(2)),
     ]
 
@@ -204,20 +227,22 @@ def ahead(following: tuple[int, ...], v: int) -> int:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_one_wrong_number_among_256_machines_is_not_proved(seed: int) -> None:
-    """What is proved still computes the same in floating point, by code of its own; and of the numbers that floating point
-    does not use the mutant has more bits than the compiler found to be enough, not fewer."""
+    """What is proved means the same for a reason that can be seen, or else it computes the same in floating point, by code that
+    shares neither scores nor bounds with the rules."""
     prover, proved, inputs = Prover(), 0, permutations()
+    assert SCALE >= 4
     assert proof(Simulates(circuit(TEXT), P), prover) is not None
-    for text, line, old, new in changed(seed):
+    for m in mutants(seed):
         try:
-            j = Simulates(circuit(text), P)
+            j = Simulates(circuit(m.text), P)
         except SpecError:
             continue
         if proof(j, prover) is None:
             continue
         proved += 1
-        if line.startswith(("scale", "fraction", "integer")):
-            assert new > old, line
-        for words, run in zip(inputs, run_many(j.circuit, [{"next": words} for words in inputs]), strict=True):
-            assert run.outputs == {"far": tuple(ahead(words, v) for v in range(1, N + 1))}, f"{line}: {old} became {new}"
+        if not m.harmless():
+            what = f"{m.before.strip()} {m.old} became {m.new}"
+            assert m.before.strip() not in ("scale", "fraction", "integer"), what
+            for words, run in zip(inputs, run_many(j.circuit, [{"next": words} for words in inputs]), strict=True):
+                assert run.outputs == {"far": tuple(ahead(words, v) for v in range(1, N + 1))}, what
     assert proved < MUTANTS / 4

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, gcd
@@ -91,9 +91,9 @@ def _patterns(plain: Circuit, head: Head) -> frozenset[Pattern]:
 
 
 @lru_cache(maxsize=500)
-def _exact(c: Circuit) -> Circuit:
-    """The circuit without its numbers: what scores and values are computed from."""
-    return c.at("exact")
+def _parts(c: Circuit) -> Circuit:
+    """What queries, keys and values of rows with unknown output words are computed from."""
+    return replace(sem.bare(c), outputs=c.outputs)
 
 
 def fixed_spread(c: Circuit, head: Head) -> Fraction:
@@ -205,7 +205,7 @@ def values_of(c: Circuit, head: Head, size: Fraction) -> Values:
         if p is None or any(x.value != packed and not _zeros(x.value) for x in head.value):
             raise Unsupported("values that are neither packets of one block nor zero")
         return Values(ZERO, ZERO, Fraction(largest_field(c, p)), block_of(c, p))
-    form = _values(_exact(c), head)
+    form = _values(_parts(c), head)
     low = min((b.low - b.slope * size for b in form.bounds), default=ZERO)
     high = max((b.high + b.slope * size for b in form.bounds), default=ZERO)
     return Values(form.coefficient, min(ZERO, low), max(ZERO, high), form.places, form.grain)
@@ -290,7 +290,7 @@ def after(c: Circuit, layer: Layer, before: Reach) -> Reach:
     if not all(data_free(c, h) for h in fixed):
         raise Unsupported("scores that depend on data")
     size, blank, written = ZERO, ZERO, set(before.written)
-    for kept, b in _totals(_exact(c), fixed):
+    for kept, b in _totals(_parts(c), fixed):
         entries = max(b.high, -b.low) + b.slope * before.size
         size, blank = max(size, kept * before.size + entries), max(blank, kept * before.blank)
     for h in layer.heads:
@@ -313,7 +313,7 @@ def _fixed(layer: Layer) -> tuple[Head, ...]:
 def clears(c: Circuit, layer: Layer) -> bool:
     """Does hardmax of the heads without packets leave nothing of X in any row?"""
     unmasked(c)
-    return all(kept == 0 for kept, _ in _totals(_exact(c), _fixed(layer)))
+    return all(kept == 0 for kept, _ in _totals(_parts(c), _fixed(layer)))
 
 
 def readers(c: Circuit) -> dict[int, int]:
@@ -451,7 +451,7 @@ def numbers_of(c: Circuit, head: Head, size: Fraction) -> tuple[tuple[str, Fract
     found: list[tuple[str, Fraction, int]] = []
     kinds = [("query", head.query, c.scale or 1)] + ([("key", head.key, 1)] if data_free(c, head) else [])
     for name, cases, factor in kinds:
-        plain = _exact(c) if sem.depends(c, cases) else sem.bare(c)
+        plain = _parts(c) if sem.depends(c, cases) else sem.bare(c)
         found.append((name, *_entries(plain, cases, name).times(factor)))
     values = values_of(c, head, size)
     found.append(("value", values.coefficient * size + max(-values.low, values.high), values.grain))
