@@ -137,7 +137,8 @@ def slow_rows(c, head):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("query", [
     "(hadamard(self, 8), 1) when self in 1..7", "(hadamard(self + 1, 8), 3, 0, -2)",
-    "(hadamard(9 - self, 8), 1 / 2) when self > 1", "(hadamard(self, 8), 1) when self in 1..9", "(hadamard(self, 7), 1)", "(hadamard(self, 16), 1)", "(1, hadamard(self, 8))",
+    "(hadamard(9 - self, 8), 1 / 2) when self > 1",
+    "(hadamard(self, 8), 1) when self in 1..9", "(hadamard(self, 7), 1)", "(hadamard(self, 16), 1)", "(1, hadamard(self, 8))",
 ])
 def test_a_row_that_is_not_written_out_is_the_vector_that_cases_give(query: str) -> None:
     text = compiled_text(library("pointer_doubling", 7, 1), "best", "hadamard")
