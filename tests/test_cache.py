@@ -109,7 +109,10 @@ def test_only_proofs_and_refutations_are_kept(tmp_path: Path, cache: Cache, monk
     assert [r.cached for r in check(path, cache).results] == [True, False] and seen == ["b"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "signature", "other name", "not JSON", "not a result", "a folder"])
+DAMAGES = ["cut", "bit", "empty", "text", "signature", "other name", "not JSON", "not a result", "a folder"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_nothing_damaged_or_foreign_is_believed(tmp_path: Path, cache: Cache, damage: str) -> None:
     """The claim is false; every entry says that it is proved."""
     path = tmp_path / "t.lks"

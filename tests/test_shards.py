@@ -151,7 +151,8 @@ def test_a_worker_is_killed_half_way(path: Path, local: Any) -> None:
 
 def test_budgets_hold_on_a_cluster(path: Path, local: Any) -> None:
     path.write_text("use sort from library; theorem t for n in 1..1 { claim quick: n == 1; }"
-                    " theorem u for n in 9..9 { let P = sort(n, 3, 3); claim slow: P computes y[k] <= y[k + 1] for k in 1..n - 1; }")
+                    " theorem u for n in 9..9 { let P = sort(n, 3, 3);"
+                    " claim slow: P computes y[k] <= y[k + 1] for k in 1..n - 1; }")
     report = check_files([path], How(timeout=0.05, scheduler=local.scheduler_address))
     quick, slow = report.results
     assert quick.outcome.verdict == "PROVED"

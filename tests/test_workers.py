@@ -66,7 +66,8 @@ def gone() -> None:
 
 
 def test_workers_find_what_this_process_finds(tmp_path: Path) -> None:
-    path = spec(tmp_path, "use tree_sum from library;" + TEXT + "theorem s for n in 2..4 { let P = tree_sum(n, 2, 1); claim f: P fits; }")
+    more = "theorem s for n in 2..4 { let P = tree_sum(n, 2, 1); claim f: P fits; }"
+    path = spec(tmp_path, "use tree_sum from library;" + TEXT + more)
     here, there = check_files([path]), check_files([path], How(jobs=2))
     assert brief(here) == brief(there)
     assert [r.outcome.verdict for r in here.results].count("REFUTED") == 1
@@ -165,7 +166,8 @@ def test_a_wrong_text_is_a_diagnostic_with_workers_too(tmp_path: Path) -> None:
 
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     """A real interrupt of a real run: status 130, a summary, and no process left behind."""
-    text = "use sort from library; theorem t for n in 6..9 { let P = sort(n, 3, 2); claim a: P computes y[k] <= y[k + 1] for k in 1..n - 1; }"
+    text = "use sort from library; theorem t for n in 6..9 { let P = sort(n, 3, 2);"
+    text += " claim a: P computes y[k] <= y[k + 1] for k in 1..n - 1; }"
     command = [sys.executable, "-m", "checker", "check", str(spec(tmp_path, text)), "--no-cache", "--jobs", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     time.sleep(3)
