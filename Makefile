@@ -1,7 +1,7 @@
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: check table test test-torch clean
+.PHONY: check table tables test test-torch clean
 
 # Check everything that ships.
 check: .venv/lockstep
@@ -11,6 +11,11 @@ check: .venv/lockstep
 table: .venv/lockstep
 	$(BIN)/lockstep check proofs --json .venv/report.json
 	$(BIN)/lockstep table .venv/report.json proofs --write proofs/README.md
+
+# The tables of the parser, after a change of grammar/lockstep.lark or of lark.
+tables: .venv/lockstep
+	$(BIN)/python -m checker.language.tables > .venv/tables.json
+	mv .venv/tables.json grammar/tables.json
 
 # Linters, types, layers and tests.
 test: .venv/dev

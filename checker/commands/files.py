@@ -6,10 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from checker.language import sources
+from checker.language import resources
 from checker.language.diagnostics import Diagnostic, Span, SpecError
-from checker.language.resources import data_folder
-from checker.language.sources import MAX_BYTES
+from checker.language.resources import MAX_BYTES, data_folder
 
 SUFFIX = ".lks"
 PARAMETER = re.compile(r"([A-Za-z_][A-Za-z_0-9]*)=([0-9]{1,100})", re.ASCII)
@@ -23,7 +22,7 @@ def read(path: Path, limit: int = MAX_BYTES) -> str:
     """The text of a file of at most `limit` bytes (no pipes and devices: they may never end)."""
     if path.exists() and not path.is_file():
         raise _problem(path, "expected a file, found something else")
-    return sources.read(path, limit)
+    return resources.read(path, limit)
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:

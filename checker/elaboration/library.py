@@ -10,8 +10,7 @@ from checker.elaboration.theorem_scopes import check_names
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
 from checker.language.parser import parse
-from checker.language.resources import data_folder
-from checker.language.sources import read
+from checker.language.resources import data_folder, read
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark import Token, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
 from checker.language import syntax as s
+from checker.language import tables
 from checker.language.diagnostics import Diagnostic, Span, SpecError
-from checker.language.resources import data_folder
-from checker.language.sources import MAX_BYTES
+from checker.language.resources import MAX_BYTES
 
 MAX_DEPTH = 200
 MAX_ERRORS = 10
@@ -22,14 +22,9 @@ ITEM_START = re.compile(r"^(use|function|protocol|circuit|lemma|theorem)\b", re.
 REDUCTIONS = ("sum", "min", "max", "any", "all", "count", "only")
 
 
-@cache
-def _lark() -> Lark:
-    text = (data_folder("grammar") / "lockstep.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=True)
-
-
+@lru_cache(maxsize=100)
 def parse(text: str, file: str = "<text>") -> s.SourceFile:
-    """The syntax tree of a file's text.
+    """The syntax tree of a file's text; what was parsed before is remembered.
 
     Raises `SpecError` with up to ten diagnostics: after an error it goes on at the next definition.
     """
@@ -39,7 +34,7 @@ def parse(text: str, file: str = "<text>") -> s.SourceFile:
     problems: list[Diagnostic] = []
     while True:
         try:
-            tree = _lark().parse(text)
+            tree = tables.parser().parse(text)
             break
         except UnexpectedInput as error:
             problems.append(_syntax_error(error, file, text))
@@ -125,7 +120,7 @@ def _readable(terminal: str) -> str:
         return "a " + terminal.lower()
     if terminal == "$END":
         return "end of file"
-    definition = next((t for t in _lark().terminals if t.name == terminal), None)
+    definition = next((t for t in tables.parser().terminals if t.name == terminal), None)
     if definition is None or definition.pattern.type != "str":
         return {"COMPARE": "a comparison", "BITS": "a row of bits"}.get(terminal, terminal.lower())
     return f"`{definition.pattern.value}`"

@@ -40,7 +40,7 @@ def fingerprint() -> str:
     """A name for this checker: its source, the grammar, and the versions of what it proves with."""
     whole = hashlib.sha256(repr(versions()).encode())
     package = Path(__file__).resolve().parents[1]
-    for root, pattern in ((package, "*.py"), (data_folder("grammar"), "*.lark")):
+    for root, pattern in ((package, "*.py"), (data_folder("grammar"), "*.lark"), (data_folder("grammar"), "*.json")):
         for path in sorted(root.rglob(pattern)):
             whole.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
             whole.update(path.read_bytes())

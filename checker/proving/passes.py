@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from checker.kernel.limits import ENUMERATED, RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
-from checker.language.resources import data_folder
-from checker.language.sources import read
+from checker.language.resources import data_folder, read
 from checker.proving.cache import Cache, name_of
 from checker.proving.records import Malformed, record, results
 from checker.proving.results import ClaimResult, Report, Shard
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from checker.proving.tasks import Task, Work
     from checker.proving.workers import Done
 
+T = TypeVar("T")
 TEST_SECONDS = 30.0  # for all claims of a `test` run together, about
 KEPT = ("PROVED", "REFUTED")  # what a cache keeps: a proof, or a witness that replay has confirmed
 
@@ -178,19 +178,26 @@ def _keep_files(files: list[_File], slots: list[_Slot], cache: Cache) -> None:
 
 
 def load_all(paths: list[Path]) -> list[Loaded]:
-    """All files, or the diagnostics of all of them."""
+    """All files, or the diagnostics of all of them. What syntax errors do not need is imported when there are none."""
+    from checker.language.parser import parse
+
+    _all_of(lambda path: parse(read(path), str(path)), paths)
     from checker.elaboration.library import load
 
-    loaded: list[Loaded] = []
+    return _all_of(load, paths)
+
+
+def _all_of(action: Callable[[Path], T], paths: list[Path]) -> list[T]:
+    found: list[T] = []
     problems: list[Diagnostic] = []
     for path in paths:
         try:
-            loaded.append(load(path))
+            found.append(action(path))
         except SpecError as error:
             problems += error.diagnostics
     if problems:
         raise SpecError(*problems)
-    return loaded
+    return found
 
 
 # ---- tasks --------------------------------------------------------------------------------------------
@@ -198,10 +205,10 @@ def load_all(paths: list[Path]) -> list[Loaded]:
 
 def _elaborated(files: list[_File], against: Path | None, how: How) -> tuple[Work, list[tuple[Task, str]]]:
     """The tasks of the files, in order, each with the name of its cache entry."""
+    loaded = load_all([f.path for f in files])
     from checker.elaboration.library import load
     from checker.proving.tasks import Work, content, tasks
 
-    loaded = load_all([f.path for f in files])
     original = None if against is None else load(against)
     found = [*tasks(loaded)]
     count = sum(len(t.names) for t in found)

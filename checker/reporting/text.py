@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import os
+from typing import Any, TextIO
 
-from rich.console import Console
+import click
 
 from checker.kernel.proofs import VERDICTS, Outcome, Witness
 from checker.language.diagnostics import Span
 from checker.proving.results import ClaimResult, Report
 from checker.reporting import instances, proof_trees
 
-STYLES = {
-    "PROVED": "green",
-    "REFUTED": "red",
-    "UNDECIDED": "yellow",
-    "VACUOUS": "yellow",
-    "ERROR": "bold red",
-    "NOT REFUTED": "cyan",
+Style = dict[str, Any]  # arguments of `click.style`
+STYLES: dict[str, Style] = {
+    "PROVED": {"fg": "green"},
+    "REFUTED": {"fg": "red"},
+    "UNDECIDED": {"fg": "yellow"},
+    "VACUOUS": {"fg": "yellow"},
+    "ERROR": {"fg": "red", "bold": True},
+    "NOT REFUTED": {"fg": "cyan"},
 }
+PLAIN: Style = {}
+BOLD: Style = {"bold": True}
+DIM: Style = {"dim": True}
 REASONS = 3
 
 
@@ -26,7 +31,8 @@ class TextReport:
     """Takes results as they come; prints when all of a theorem is there, a line for all instances of a claim with one verdict."""
 
     def __init__(self, out: TextIO, *, verbose: bool = False, quiet: bool = False, testing: bool = False) -> None:
-        self.console = Console(file=out, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.out = out
+        self.color = False if os.environ.get("NO_COLOR") else None  # None: if `out` is a terminal
         self.verbose, self.quiet, self.testing = verbose, quiet, testing
         self.theorem: list[ClaimResult] = []
 
@@ -65,10 +71,10 @@ class TextReport:
         if cached:
             counts += f", {cached} from the cache"
         text = f"{counts}: {judged}" if labels else "no claims"
-        self._print(f"{text}  ({report.seconds:.2f} s)", "bold red" if wrong or not labels else "bold green")
+        self._print(f"{text}  ({report.seconds:.2f} s)", {**BOLD, "fg": "red" if wrong or not labels else "green"})
         if self.verbose:
             for name, value in (*report.versions, *report.budget):
-                self._print(f"  {name} {value}", "dim")
+                self._print(f"  {name} {value}", DIM)
 
     def label(self, outcome: Outcome) -> str:
         """The verdict; a test never says more than that no counterexample was found."""
@@ -84,8 +90,8 @@ class TextReport:
     def _place(self, r: ClaimResult) -> tuple[str, str]:
         return (r.span.file, r.theorem)
 
-    def _print(self, text: str, style: str = "") -> None:
-        self.console.print(text, style=style or None)
+    def _print(self, text: str, style: Style = PLAIN, *, end: str = "\n") -> None:
+        click.echo(click.style(text, **style) + end, file=self.out, nl=False, color=self.color)
 
     def _print_group(self, group: list[ClaimResult]) -> None:
         first = group[0]
@@ -95,13 +101,13 @@ class TextReport:
         mark = ""
         if not self.testing and (first.expected != "proved" or not first.as_expected):
             mark = "  as expected" if first.as_expected else f"  expected {first.expected}"
-        self.console.print(f"{label:<12}", style=STYLES[label], end="")
+        self._print(f"{label:<12}", STYLES[label], end="")
         self._print(
             f"{first.theorem}.{first.claim}  {first.statement}" + (f"   {where}" if where else "") + f"  {seconds:.2f} s" + mark,
-            "" if self._fine(first) else "bold",
+            PLAIN if self._fine(first) else BOLD,
         )
         if not self._fine(first) and first.span.line:
-            self._print(f"  at {place(first.span)}", "dim")
+            self._print(f"  at {place(first.span)}", DIM)
         self._reasons(group)
         if first.outcome.witness is not None:
             self._witnesses(group)
@@ -141,7 +147,7 @@ class TextReport:
                 if r.instance and len(group) > 1:
                     self._print(f"  {instances.one(r.instance)}")
                 for line in proof_trees.lines(r.outcome.proof, "    "):
-                    self._print(line, "dim")
+                    self._print(line, DIM)
 
 
 def place(span: Span) -> str:
