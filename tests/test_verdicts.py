@@ -12,13 +12,18 @@ from pathlib import Path
 import pytest
 from helpers import library, proof, protocol, verdict
 
+from checker.elaboration.library import load_text
+from checker.elaboration.theorem_to_claims import claims
 from checker.kernel.judgements import Computes, Fits
 from checker.kernel.proofs import VERDICTS, NotProved, Outcome, Proved, Witness, conclude
 from checker.kernel.protocol_rules import computes, fits
 from checker.language.diagnostics import NOWHERE
 from checker.language.parser import parse_expression
+from checker.proving.falsifier import Runs
 from checker.proving.passes import How, check_files
 from checker.proving.results import ClaimResult, Report
+from checker.semantics import protocols as ps
+from checker.semantics.expressions import Fault
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "checker"
@@ -282,3 +287,30 @@ def test_sizes_in_an_equation(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"]).results] == ["PROVED", "REFUTED"]
+
+
+def test_a_remembered_run_is_the_run() -> None:
+    """Models that differ in one number are told apart, a fault comes again, and no more is kept than room is for."""
+    text = (
+        "protocol p(n, a) { word 4; memory 4; machines n; input x[n] in 0..3; output y[n] in 0..15; "
+        "finish { y[self] = x[self] + a; } }\ntheorem t for n in {2}, a in {0, 1, 14} { let P = p(n, a); claim fits: P fits; }"
+    )
+    models = [j.protocol for c in claims(load_text(text), None) for j in c.judgements if isinstance(j, Fits)]
+    assert len(set(models)) == 3
+
+    class Few(Runs):
+        MODELS, INPUTS = 2, 5
+
+    runs = Few()
+    for _ in range(2):
+        for k in range(16):
+            words = {"x": (k % 4, k // 4)}
+            for m in models:
+                try:
+                    expected = ps.run(m, words).outputs
+                except Fault:
+                    with pytest.raises(Fault):
+                        runs.outputs(m, words)
+                else:
+                    assert runs.outputs(m, words) == expected == runs.protocol(m, words).outputs
+    assert len(runs.known) <= 2 and all(0 < len(known) <= 5 for known in runs.known.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations_with_replacement, product
 from math import comb, inf, prod
 from random import Random
@@ -43,6 +44,8 @@ from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
 InputJudgement = Fits | Simulates | Computes | Reads
+InputKey = tuple[tuple[str, tuple[int, ...]], ...]
+Outputs = dict[tuple[str, int], Value]
 Wrong = tuple[str, Adversary]  # what is wrong, and with which adversary
 SEED = 1
 SHRINKING = 2.0  # seconds to make a counterexample small
@@ -114,6 +117,48 @@ def confirmed(
     return wrong, NEAREST
 
 
+class Runs:
+    """Runs by the evaluator, remembered: the claims about one model look at the same inputs first. A model is known by
+    its value, for each rung has a copy of its own of what is one circuit at hardmax."""
+
+    MODELS, INPUTS = 16, 64  # of so many models at a time, so many inputs each
+
+    def __init__(self) -> None:
+        self.known: dict[Protocol | Circuit, dict[InputKey, ps.Run | Outputs | Fault | Unsupported]] = {}
+
+    def outputs(self, m: Protocol | Circuit, words: Words) -> Outputs:
+        """The output words. Raises `Fault` and `Unsupported`, remembered too."""
+        found = self._run(m, words)
+        return found.outputs if isinstance(found, ps.Run) else found
+
+    def protocol(self, p: Protocol, words: Words) -> ps.Run:
+        """All of a run. Raises as `outputs` does."""
+        found = self._run(p, words)
+        assert isinstance(found, ps.Run)
+        return found
+
+    def _run(self, m: Protocol | Circuit, words: Words) -> ps.Run | Outputs:
+        if m not in self.known:
+            if len(self.known) >= self.MODELS:
+                del self.known[next(iter(self.known))]
+            self.known[m] = {}
+        runs, key = self.known[m], tuple(words.items())
+        found = runs.get(key)
+        if found is None:
+            try:
+                found = ps.run(m, words) if isinstance(m, Protocol) else cs.run(m, words)[1]
+            except (Fault, Unsupported) as reason:
+                found = reason.with_traceback(None)
+            if len(runs) < self.INPUTS:
+                runs[key] = found
+        if isinstance(found, (Fault, Unsupported)):
+            raise found
+        return found
+
+
+RUNS = Runs()
+
+
 def suspicious(j: InputJudgement, words: Words) -> bool:
     """Is something wrong at this input, by the evaluator? Where that has no answer, by replay."""
     c = circuit_of(j)
@@ -124,11 +169,9 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
             case Fits(p):
                 return _unfit(p, words)
             case Simulates(c, p):
-                expected = ps.run(p, words).outputs
-                return cs.run(c, words)[1] != expected
+                return RUNS.outputs(c, words) != RUNS.outputs(p, words)
             case Computes(m):
-                outputs = ps.run(m, words).outputs if isinstance(m, Protocol) else cs.run(m, words)[1]
-                return not _equation_holds(m, j, words, outputs)
+                return not _equation_holds(m, j, words, RUNS.outputs(m, words))
             case Reads():
                 return violated(j, words) is not None
     except Fault:
@@ -137,6 +180,7 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
         return violated(j, words) is not None
 
 
+@lru_cache(maxsize=16)
 def _at_exact(j: InputJudgement) -> InputJudgement:
     match j:
         case Simulates(c, p):
@@ -149,7 +193,7 @@ def _at_exact(j: InputJudgement) -> InputJudgement:
 
 
 def _unfit(p: Protocol, words: Words) -> bool:
-    run = ps.run(p, words)
+    run = RUNS.protocol(p, words)
     if any(x.words > p.memory for _, x in run.traffic):  # type: ignore[operator]
         return True
     return any(
