@@ -369,6 +369,38 @@ def hop(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, seconds: float
     return hop_command(sizes or (100, 256), sigma, hops, runs, seconds, write_to)
 
 
+@bench.command()
+@click.option("--quick", is_flag=True, help="Rows up to n = 1024, once each, no baselines; exit status 1 for a far miss.")
+@click.option("--only", multiple=True, metavar="TEXT", help="Only rows and solvers with TEXT in their names; several times.")
+@click.option("--runs", type=click.IntRange(1, 100), default=5, show_default=True, help="Runs of a row; their median counts.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Time for a baseline at one n.")
+@click.option("--most", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds at which a row is cut off.")
+@click.option("--json", "json_to", metavar="FILE", help="Write every run as JSON to FILE.")
+@click.option("--write", "write_to", metavar="FILE", help="The table goes between the marks in FILE too.")
+def scale(
+    quick: bool,
+    only: tuple[str, ...],
+    runs: int,
+    seconds: float,
+    most: float,
+    json_to: str | None,
+    write_to: str | None,
+) -> int:
+    """Measure proofs about a thousand machines against their targets.
+
+    Beside them, baselines: the same equivalence for a few machines as one formula for z3, for bitwuzla, as SAT for cadical, and
+    by numpy on every input. A row that takes more than a tenth of the limit is not run again.
+
+    \b
+    Examples:
+      lockstep bench scale --quick
+      lockstep bench scale --only pointer_doubling --only z3 --seconds 10
+    """
+    from checker.commands.scale_times import scale_command
+
+    return scale_command(only, runs, seconds, most, json_to, write_to, quick=quick)
+
+
 @cli.group()
 def cache() -> None:
     """The verdicts that `lockstep check` remembers.
