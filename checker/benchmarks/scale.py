@@ -190,6 +190,6 @@ def growth(rows: list[Row]) -> Iterator[str]:
                 )
 
 
-def made_here(machine: str) -> str:
-    """When and where."""
-    return f"Written by `lockstep bench scale --write FILE` on {date.today().isoformat()}, {machine}."
+def made_here(machine: str, options: str) -> str:
+    """How, when and where."""
+    return f"Written by `lockstep bench scale {options} --write FILE` on {date.today().isoformat()}, {machine}."

@@ -61,7 +61,7 @@ def scale_command(
         finally:
             bar.pause()
     machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
-    text = table(rows, baselines, made_here(machine))
+    text = table(rows, baselines, made_here(machine, f"--runs {runs} --most {most:g} --seconds {seconds:g}"))
     click.echo(text, nl=False)
     if json_to is not None:
         document = {
