@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from functools import cache
 
@@ -79,3 +81,15 @@ def wrong_inputs(j: Fits | Simulates | Computes) -> Iterator[dict[str, tuple[int
 def judgements(text: str) -> dict[str, Judgement]:
     """The judgement behind each claim of a text whose theorems have one instance."""
     return {c.name: c.judgements[0] for c in claims(load_text(text))}
+
+
+def gone(group: int) -> bool:
+    """Does nothing run in a group of processes, after some seconds at the latest? What has ended may be listed for a while."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from test_commands import lockstep
 
 from checker.benchmarks import scale
 from checker.benchmarks.measuring import Run, afresh
 from checker.benchmarks.scale import Baseline, Row, table
 from checker.commands import scale_times
-from tests.test_commands import lockstep
 
 ROWS = [
     Row("pointer_doubling n=256", 3.0, (Run(1.0, 80), Run(9.0, 82), Run(2.0, 81))),
@@ -29,6 +29,39 @@ def test_medians_targets_and_growth() -> None:
     assert "| z3 | 1 | 8 | 50.00 | 0.50 | 100.0 |" in text and "it is not there" in text
     assert [r.within(1.5) for r in ROWS] == [True, True, False]
     assert not Row("x", 2.0, (Run(3.1, 0),)).within(1.5) and Row("x", 2.0, (Run(3.0, 0),)).within(1.5)
+
+
+def test_what_is_missed() -> None:
+    def rows(seconds: float, small: int, large: int) -> list[Row]:
+        half = Row("pointer_doubling n=512", 9.0, (Run(1.0, small),))
+        return [half, Row("pointer_doubling n=1024", 9.0, (Run(seconds, large),))]
+
+    assert scale.missed(rows(6.7, 100, 670), 1.5) == [] and scale.missed(rows(6.0, 900, 3_000), 1.5) == []
+    assert "time times 6.8" in scale.missed(rows(6.8, 100, 100), 1.5)[0]
+    assert "memory times 6.8" in scale.missed(rows(1.0, 100, 680), 1.5)[0]
+    assert scale.missed(rows(1.0, 900, 3_100), 1.5) == ["pointer_doubling n=1024: 3100 MiB"]
+    assert scale.missed(rows(14.0, 100, 100), 1.5)[0] == "pointer_doubling n=1024"
+
+
+def test_an_interrupt_keeps_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+
+    def measure(plan: scale.Plan, runs: int, most: float) -> Row:
+        if done:
+            raise KeyboardInterrupt
+        done.append(plan.name)
+        return Row(plan.name, 1.0, (Run(0.5, 1),))
+
+    monkeypatch.setattr(scale_times, "measure", measure)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- scale: begin -->\nold\n<!-- scale: end -->\n")
+    with pytest.raises(KeyboardInterrupt):
+        scale_times.scale_command((), 5, 1.0, 1.0, str(tmp_path / "b.json"), str(page), quick=True)
+    document = json.loads((tmp_path / "b.json").read_text())
+    assert document["interrupted"] and [r["name"] for r in document["rows"]] == done
+    assert done[0] in capsys.readouterr().out and "old" in page.read_text()
 
 
 def slow(seconds: float) -> float:

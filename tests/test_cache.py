@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from test_commands import lockstep
 
 from checker.proving import cache as store
 from checker.proving.cache import Cache, name_of
 from checker.proving.checking import Checker
 from checker.proving.passes import How, check_files
 from checker.proving.results import Report
-from tests.test_commands import lockstep
 
 TEXT = """
 function double(x) = 2 * x;
@@ -196,6 +198,39 @@ def test_a_place_that_cannot_be_written_to_is_no_cache(tmp_path: Path, monkeypat
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     assert store.opened() is None
+
+
+def test_a_folder_that_is_gone_or_in_the_way_keeps_nothing(cache: Cache) -> None:
+    cache.folder.rmdir()
+    cache.folder.write_text("in the way")
+    cache.put("ab" * 32, 1)
+    assert cache.get("ab" * 32) is None
+
+
+def test_a_secret_of_another_length_is_none(tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    (state / "lockstep").mkdir(parents=True)
+    (state / "lockstep" / "cache_secret").write_bytes(b"short")
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    assert store.opened() is None
+
+
+def test_the_secret_is_made_once_and_for_its_user_alone(cache: Cache) -> None:
+    again = store.opened()
+    assert again is not None and again.secret == cache.secret and len(cache.secret) == 32
+    state = Path(os.environ["XDG_STATE_HOME"]) / "lockstep"
+    assert [p.name for p in state.iterdir()] == ["cache_secret"] and (state / "cache_secret").stat().st_mode & 0o077 == 0
+
+
+def test_entries_of_other_versions_go_when_they_are_not_used(cache: Cache) -> None:
+    old, new = cache.folder.with_name("old"), cache.folder.with_name("new")
+    for folder in (old, new):
+        folder.mkdir()
+    long_ago = time.time() - store.UNUSED - 60
+    os.utime(old, (long_ago, long_ago))
+    os.utime(cache.folder, (long_ago, long_ago))
+    store.opened()
+    assert sorted(p.name for p in cache.folder.parent.iterdir()) == sorted([cache.folder.name, "new"])
 
 
 def test_machines_can_share_a_secret(tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

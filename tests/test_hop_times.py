@@ -21,7 +21,7 @@ def test_every_claim_is_proved_and_p_is_the_circuits() -> None:
         assert [k for k, claim in named if claim == name] == list(range(first, 4))
     assert all(dict(c.instance) == {"n": 3, "sigma": 2, "k": dict(c.instance)["k"]} for c in of.claims)
     (last,) = [j for c in of.claims for j in c.judgements if isinstance(j, Computes)][-1:]
-    assert prove(Instances(3, 2, 2, 3)).precision == last.subject.precision  # type: ignore[union-attr]
+    assert prove(Instances(3, 2, 2, 3)) == last.subject.precision  # type: ignore[union-attr]
 
 
 def test_enumeration_stops_at_the_limits() -> None:
@@ -51,7 +51,7 @@ def test_marks_are_looked_for_first(tmp_path: Path) -> None:
 
 
 def test_no_proof_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(of: Instances) -> None:
+    def never(work: object, arguments: object) -> None:
         raise NotProved("no rule")
 
     monkeypatch.setattr(hop_times, "afresh", never)

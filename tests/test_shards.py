@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import gone
+from test_commands import ROOT, lockstep
 
 from checker.language.diagnostics import SpecError
 from checker.proving import cluster
-from checker.proving.passes import How, check_files
+from checker.proving.passes import How, check_files, load_all
 from checker.proving.results import Report
-from tests.test_commands import ROOT, lockstep
+from checker.proving.tasks import Work, tasks
 
 TEXT = """
 use tree_sum from library;
@@ -96,6 +99,14 @@ def test_parts_that_do_not_belong_together(path: Path, tmp_path: Path) -> None:
         assert done.returncode == 2 and message in done.stderr, (message, done.stderr)
 
 
+def test_an_instance_that_is_named_twice_is_two_tasks(path: Path) -> None:
+    path.write_text("theorem t for n in {2, 2, 1, 2} { claim a: n >= 1; claim b: n <= 2; }")
+    whole = lockstep("check", str(path), "--json", "-", "--no-cache")
+    merged = lockstep("merge", *parts(path, 3), "--json", "-")
+    assert merged.returncode == 0, merged.stderr
+    assert plain(json.loads(merged.stdout)) == plain(json.loads(whole.stdout)) and len(plain(json.loads(whole.stdout))) == 8
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
 def test_a_wrong_part(path: Path, text: str) -> None:
     done = lockstep("check", str(path), "--shard", text)
@@ -157,6 +168,36 @@ def test_budgets_hold_on_a_cluster(path: Path, local: Any) -> None:
     quick, slow = report.results
     assert quick.outcome.verdict == "PROVED"
     assert slow.outcome.verdict == "UNDECIDED" and "0.05 s" in slow.outcome.reason
+
+
+def test_a_run_that_is_given_up_leaves_no_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process of a batch, and the worker that it has."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    path.write_text("use sort from library; theorem t { let P = sort(400, 2, 1); claim c: P fits; }")
+    loaded = load_all([path])
+    work = Work(tuple(loaded), None, 60.0)
+    started: list[Any] = []
+    honest = subprocess.Popen
+
+    class GivenUp:
+        def __init__(self, name: str, client: object) -> None:
+            self.end = time.monotonic() + 2.5
+
+        def is_set(self) -> bool:
+            return time.monotonic() > self.end
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        started.append(honest(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(distributed, "Event", GivenUp)
+    monkeypatch.setattr(distributed, "get_client", lambda: None)
+    monkeypatch.setattr(cluster.subprocess, "Popen", popen)
+    request = cluster._request(work, dict(enumerate(tasks(loaded))), [0])
+    with pytest.raises(RuntimeError, match="given up"):
+        cluster.settle_batch(request, "stop")
+    assert gone(started[0].pid)
 
 
 def test_no_scheduler(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

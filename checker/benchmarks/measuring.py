@@ -15,7 +15,8 @@ from pebble import ProcessExpired, ProcessPool
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: seconds, imports of the work included, and the most memory of its process in MiB."""
+    """One run: seconds, without the start of its process and the import of the work's own module; the most memory of the
+    process in MiB; what the work returned."""
 
     seconds: float
     memory: int
@@ -31,9 +32,11 @@ def measured(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Run:
     return Run(seconds, most // (1024 if sys.platform != "darwin" else 1024 * 1024), answer)
 
 
-def afresh(work: Callable[..., Any], arguments: tuple[Any, ...], most: float) -> Run | None:
-    """In a new process; None if it takes more than `most` seconds. Raises `MemoryError` if it was ended from outside, and what
-    the work raises."""
+def afresh(work: Callable[..., Any], arguments: tuple[Any, ...], most: float | None = None) -> Run | None:
+    """In a new process; None if it takes more than `most` seconds (None: no limit).
+
+    Raises `MemoryError` if it was ended from outside, and what the work raises.
+    """
     with ProcessPool(1, context=multiprocessing.get_context("spawn")) as pool:
         try:
             found: Run = pool.schedule(measured, (work, arguments), timeout=most).result()

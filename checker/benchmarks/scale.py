@@ -10,7 +10,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +35,8 @@ SOLVERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "enumeration, numpy": ("numpy", by_enumeration),
 }
 BROKEN = "function f(n) = n;\n" * 199 + "theorem t { claim ; }\n"
+MEMORY = 2_048  # MiB at n = 1024
+GROWTH = 4.5  # what doubling n may multiply time and memory by: scores are n^2
 SMALL = "use tree_sum from library; theorem t { let P = tree_sum(8, 2, 2); let T = transformer(P); claim c: T simulates P; }"
 
 
@@ -93,10 +94,9 @@ def simulated(protocol: str, *parameters: int) -> None:
             prover.prove(obligation(j, claim.name, claim.origin, claim.hints))
 
 
-def command(arguments: tuple[str, ...], status: int, folder: str = "") -> None:
+def command(arguments: tuple[str, ...], status: int, folder: str) -> None:
     """Run lockstep in a process of its own, with the cache in a folder."""
-    place = folder or tempfile.mkdtemp()
-    environment = {**os.environ, "XDG_CACHE_HOME": place, "XDG_STATE_HOME": place}
+    environment = {**os.environ, "XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
     done = subprocess.run([sys.executable, "-m", "checker", *arguments], capture_output=True, env=environment)
     if done.returncode != status:
         raise RuntimeError(f"lockstep {' '.join(arguments)}: status {done.returncode}, not {status}")
@@ -116,9 +116,9 @@ def plans(folder: str, hops: Callable[[int, int, int], None]) -> Iterator[Plan]:
     shipped = tuple(str(data_folder(x)) for x in ("spec", "proofs"))
     yield Plan("spec and proofs, cold", 60.0, command, (("check", *shipped), 0, f"{folder}/cache"))
     yield Plan("spec and proofs, unchanged", 1.0, command, (("check", *shipped), 0, f"{folder}/cache"))
-    yield Plan("--help", 0.15, command, (("--help",), 0))
-    yield Plan("syntax error, 200 lines", 0.3, command, (("check", f"{folder}/broken.lks"), 2))
-    yield Plan("small check, n=8", 0.6, command, (("check", f"{folder}/small.lks", "--no-cache"), 0))
+    yield Plan("--help", 0.15, command, (("--help",), 0, folder))
+    yield Plan("syntax error, 200 lines", 0.3, command, (("check", f"{folder}/broken.lks"), 2, folder))
+    yield Plan("small check, n=8", 0.6, command, (("check", f"{folder}/small.lks", "--no-cache"), 0, folder))
 
 
 def measure(plan: Plan, runs: int, most: float) -> Row:
@@ -177,17 +177,37 @@ def table(rows: list[Row], baselines: list[Baseline], made: str) -> str:
     return "\n".join([*lines, "", made]) + "\n"
 
 
-def growth(rows: list[Row]) -> Iterator[str]:
-    """What doubling n multiplies time and memory by, where both were measured."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What doubling n multiplies time and memory by."""
+
+    protocol: str
+    n: int
+    time: float
+    memory: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.protocol}, n = {self.n} to {2 * self.n}: time times {self.time:.1f},"
+            f" memory times {self.memory:.1f} (target: {GROWTH})"
+        )
+
+
+def growth(rows: list[Row]) -> Iterator[Growth]:
+    """Where both sizes were measured."""
     by_name = {r.name: r for r in rows}
     for protocol in ("pointer_doubling", "one_or_two_cycles"):
         for n in (256, 512):
             a, b = by_name.get(f"{protocol} n={n}"), by_name.get(f"{protocol} n={2 * n}")
             if a is not None and b is not None and a.seconds and b.seconds and a.memory and b.memory:
-                yield (
-                    f"{protocol}, n = {n} to {2 * n}: time times {b.seconds / a.seconds:.1f},"
-                    f" memory times {b.memory / a.memory:.1f} (target: 4.5)"
-                )
+                yield Growth(protocol, n, b.seconds / a.seconds, b.memory / a.memory)
+
+
+def missed(rows: list[Row], slack: float) -> list[str]:
+    """Targets that are missed by more than that factor."""
+    slow = [r.name for r in rows if not r.within(slack)]
+    large = [f"{r.name}: {r.memory} MiB" for r in rows if "n=1024" in r.name and (r.memory or 0) > slack * MEMORY]
+    return slow + large + [str(g) for g in growth(rows) if max(g.time, g.memory) > slack * GROWTH]
 
 
 def made_here(machine: str, options: str) -> str:

@@ -6,19 +6,15 @@ closing, the three lemmas, the cuts and the claim. The search for counterexample
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import date
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
 import click
 
+from checker.benchmarks.measuring import Run, afresh
 from checker.commands import files
 from checker.commands.checks import Bar
 from checker.elaboration.library import load
@@ -59,20 +55,11 @@ class Instances:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """One run: seconds, the most memory of the process in MiB, p' of the last circuit in bits (Def. A.1)."""
-
-    seconds: float
-    memory: int
-    precision: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
-    """Several runs of the same instances."""
+    """Several runs of the same instances; they return p' of the last circuit in bits (Def. A.1)."""
 
     of: Instances
-    runs: tuple[Proof, ...]
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +71,15 @@ class Enumerated:
     seconds: float
 
 
-def prove(of: Instances) -> Proof:
-    """All claims, in this process. Raises `NotProved`."""
-    begin = perf_counter()
+def prove(of: Instances) -> int | None:
+    """All claims, in this process: p' of the last circuit in bits (Def. A.1). Raises `NotProved`."""
     prover, precision = Prover(), None
     for claim in of.claims:
         for j in claim.judgements:
             prover.prove(obligation(j, claim.name, claim.origin, claim.hints))
             if isinstance(j, Computes) and isinstance(j.subject, Circuit):
                 precision = j.subject.precision
-    seconds = perf_counter() - begin
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Proof(seconds, most // (1024 if sys.platform != "darwin" else 1024 * 1024), precision)
-
-
-def afresh(of: Instances) -> Proof:
-    """The same in a process of its own. Raises `NotProved`, and `MemoryError` if the process was ended from outside."""
-    try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            return pool.submit(prove, of).result()
-    except BrokenProcessPool:
-        raise MemoryError(f"the proof for n = {of.n} was ended from outside") from None
+    return precision
 
 
 def enumerated(sigma: int, k: int, seconds: float, most: int) -> Enumerated | None:
@@ -144,11 +119,13 @@ def hop_command(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, second
         click.echo(_line(HEAD))
         rows: list[Row] = []
         for of, times in plan:
-            found: list[Proof] = []
+            found: list[Run] = []
             for _ in range(times):
                 done += 1
                 bar.update(f"n = {of.n}, k = {_hops(of)}", done, total)
-                found.append(afresh(of))
+                one = afresh(prove, (of,))
+                assert one is not None  # there is no limit
+                found.append(one)
             rows.append(Row(of, tuple(found)))
             bar.pause()
             click.echo(_line(cells(rows[-1])))
@@ -180,7 +157,7 @@ def cells(row: Row) -> tuple[str, ...]:
         str(of.sigma),
         f"{of.sigma}^{of.n}",
         _hops(of),
-        str(row.runs[-1].precision),
+        str(row.runs[-1].answer),
         f"{seconds:.1f}",
         str(len(row.runs)),
         str(memory),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,16 @@ class Part:
 
     @property
     def tasks(self) -> list[list[ClaimResult]]:
-        """The results of each task, in order: neighbours of one theorem and instance."""
-        return [[*group] for _, group in groupby(self.report.results, key=lambda r: (r.span.file, r.theorem, r.instance))]
+        """The results of each task, in order: neighbours of one theorem and instance, each claim once."""
+        found: list[list[ClaimResult]] = []
+        for r in self.report.results:
+            last = found[-1] if found else []
+            same = last and (last[0].span.file, last[0].theorem, last[0].instance) == (r.span.file, r.theorem, r.instance)
+            if same and r.claim not in [x.claim for x in last]:
+                last.append(r)
+            else:
+                found.append([r])
+        return found
 
 
 def merge_command(names: tuple[str, ...], json_to: str | None, *, verbose: bool, quiet: bool) -> int:

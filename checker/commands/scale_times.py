@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from checker.benchmarks.scale import SOLVERS, Baseline, Row, baseline, made_here, measure, plans, table
+from checker.benchmarks.scale import SOLVERS, Baseline, Row, baseline, made_here, measure, missed, plans, table
 from checker.commands import files
 from checker.commands.checks import Bar, cores
 from checker.commands.hop_times import Instances, prove
@@ -31,8 +31,8 @@ def hops(n: int, least: int, most: int) -> None:
 def scale_command(
     only: tuple[str, ...], runs: int, seconds: float, most: float, json_to: str | None, write_to: str | None, *, quick: bool
 ) -> int:
-    """The table on standard output. 1 if `quick` and a target is missed by more than half. Raises `SpecError` (BENCH) if
-    something is not proved."""
+    """The table on standard output. 1 if `quick` and a target is missed by more than half. Ctrl-C ends it with what was measured,
+    on standard output and in the JSON. Raises `SpecError` (BENCH) if something is not proved."""
     if write_to is not None:
         files.between(files.read(Path(write_to)), MARK, "", write_to)
         files.writable(Path(write_to))
@@ -40,7 +40,7 @@ def scale_command(
         files.writable(Path(json_to))
     rows: list[Row] = []
     baselines: list[Baseline] = []
-    bar = Bar(True)
+    bar, times, interrupted = Bar(True), 1 if quick else runs, False
     with tempfile.TemporaryDirectory() as folder:
         chosen = [p for p in plans(folder, hops) if not (quick and p.large) and (not only or any(x in p.name for x in only))]
         solvers = [] if quick else [(x, t) for x in SOLVERS for t in DOUBLINGS if not only or any(y in x for y in only)]
@@ -48,29 +48,31 @@ def scale_command(
         try:
             for plan in chosen:
                 bar.update(plan.name, len(rows), total)
-                rows.append(measure(plan, 1 if quick else runs, most))
+                rows.append(measure(plan, times, most))
             for solver, doublings in solvers:
                 bar.update(f"{solver}, T = {doublings}", len(rows) + len(baselines), total)
                 baselines.append(baseline(solver, doublings, seconds))
         except KeyboardInterrupt:
-            bar.pause()
-            click.echo(table(rows, baselines, "Interrupted."), nl=False)
-            raise
+            interrupted = True
         except NotProved as reason:
             raise spec_error("BENCH", f"expected a proof: {reason}") from None
         finally:
             bar.pause()
     machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
-    text = table(rows, baselines, made_here(machine, f"--runs {runs} --most {most:g} --seconds {seconds:g}"))
+    made = made_here(machine, f"--runs {times} --most {most:g} --seconds {seconds:g}")
+    text = table(rows, baselines, f"Interrupted. {made}" if interrupted else made)
     click.echo(text, nl=False)
     if json_to is not None:
         document = {
             "machine": machine,
             "versions": dict(versions()),
+            "interrupted": interrupted,
             "rows": [asdict(r) | {"median": r.seconds, "met": r.within()} for r in rows],
             "baselines": [asdict(b) for b in baselines],
         }
         files.write(Path(json_to), json.dumps(document, indent=2) + "\n")
+    if interrupted:
+        raise KeyboardInterrupt
     if write_to is not None:
         files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
-    return 1 if quick and any(not r.within(SLACK) for r in rows) else 0
+    return 1 if quick and missed(rows, SLACK) else 0

@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -82,7 +83,8 @@ class Cache:
             draft.write_bytes(self._sign(name, text) + b"\n" + text)
             draft.replace(path)
         except OSError:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / name
@@ -121,13 +123,15 @@ def _secret() -> bytes | None:
     if given:
         return hashlib.sha256(given.encode()).digest()
     path = user_state_path("lockstep", appauthor=False) / "cache_secret"
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(secrets.token_bytes(32))
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):
+                os.link(draft, path)  # there at once and whole, or somebody else's is
+            draft.unlink()
         found = path.read_bytes()
     except OSError:
         return None

@@ -8,6 +8,8 @@ one, from its beginning, and takes the results of one of them. A batch that lose
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,7 +135,8 @@ def settle_batch(request: str, stop: str) -> str:
             raise RuntimeError(f"the process of a batch ended with {process.poll()}: {process.stderr.read()[-500:]}")
         return answer
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too
         process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
             with suppress(OSError):

@@ -133,6 +133,8 @@ def check_files(
     except KeyboardInterrupt:
         tell(everything=True)
         raise
+    if ready < len(slots):  # a report must not say less than was asked
+        raise RuntimeError(f"no result for claims of {sum(not slot.full for slot in slots)} tasks")
     if how.cache is not None and how.shard is None and not how.only_falsify:
         _keep_files(files, slots, how.cache)
     return Report(tuple(given), monotonic() - begin, versions(), how.budget, shard)
