@@ -277,12 +277,12 @@ def test_irrational_factors_of_unknowns() -> None:
 def test_z3_knows_bounds_of_cosines_only() -> None:
     x = t.variable("x", 0, 9)
     c = v.cosine(v.divide(x, 10))
-    assert ask(v.at_most(v.add(c, x), v.add(x, 1)), []).verdict == "unsat"
-    assert ask(v.less(v.multiply(c, c), v.add(x, 2)), []).verdict == "unsat"
-    assert ask(v.equal(c, v.cosine(v.divide(v.subtract(x, 10), 10))), []).verdict == "sat"  # true, but it cannot know
+    assert ask(v.at_most(v.add(c, x), v.add(x, 1)), ()).verdict == "unsat"
+    assert ask(v.less(v.multiply(c, c), v.add(x, 2)), ()).verdict == "unsat"
+    assert ask(v.equal(c, v.cosine(v.divide(v.subtract(x, 10), 10))), ()).verdict == "sat"  # true, but it cannot know
     golden = v.scale(cosine(Fraction(1, 5)), x)
-    assert ask(v.less(v.multiply(golden, x), 30), []).verdict == "unsat"  # 81 * 0.3090
-    assert ask(v.less(v.multiply(golden, x), 25), []).verdict == "sat"
+    assert ask(v.less(v.multiply(golden, x), 30), ()).verdict == "unsat"  # 81 * 0.3090
+    assert ask(v.less(v.multiply(golden, x), 25), ()).verdict == "sat"
 
 
 # ---- in a whole circuit --------------------------------------------------------------------------------
@@ -316,3 +316,14 @@ def test_an_irrational_word_is_a_fault_with_its_place() -> None:
     assert found.value.span.line == 5
     fault = run_exactly(c, {"x": (3, 1, 1)}).fault
     assert fault is not None and fault.span.line == 5 and fault.place == "row 2 in the output"
+
+
+def test_a_question_is_remembered_with_its_assumptions_and_its_model_names_words_at_known_places() -> None:
+    x, i = t.ArraySymbol("x", 9, 0, 3), t.variable("i", 1, 9)
+    goal = v.at_most(t.read(x, 2), 1)
+    first = ask(goal, ())
+    assert first.verdict == "sat" and first.model["x[2]"] >= 2
+    assert ask(goal, ()) is first  # nothing is asked again
+    assert ask(goal, (v.at_most(t.read(x, 2), 0),)).verdict == "unsat"  # another question
+    assert ask(v.at_most(t.read(x, 3), 1), ()).model.keys() == {"x[3]"}
+    assert ask(v.at_most(t.read(x, i), 1), ()).model.keys() == {"i"}  # which word that is depends on i

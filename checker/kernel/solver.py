@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from checker.kernel.limits import RESOURCES
@@ -14,6 +16,7 @@ from checker.semantics.cyclotomic import Cyclotomic, Rational, outward
 from checker.semantics.terms import ArraySymbol, Term, Value
 
 INSTANCES = 64
+REMEMBERED = 5_000  # questions: circuits that differ in a number ask many in the same words
 
 
 @dataclass(slots=True)
@@ -54,13 +57,14 @@ def prove(goal: Value, assumptions: Iterable[Value], what: str, tally: Tally) ->
         return
     if goal is False:
         raise NotProved(f"{what}: does not hold")
-    answer = ask(goal, [*assumptions])
+    answer = ask(goal, tuple(assumptions))
     tally.solver += 1
     if answer.verdict == "unsat":
         return
     if answer.verdict == "sat":
-        shown = ", ".join(f"{k} = {x}" for k, x in list(answer.model.items())[:12])
-        raise NotProved(f"{what}: fails in the state that z3 found ({shown}), which may not be reachable", answer.model)
+        model = dict(answer.model)
+        shown = ", ".join(f"{k} = {x}" for k, x in list(model.items())[:12])
+        raise NotProved(f"{what}: fails in the state that z3 found ({shown}), which may not be reachable", model)
     raise NotProved(f"{what}: z3 gave up within {RESOURCES:,} resource units ({answer.reason})")
 
 
@@ -69,12 +73,13 @@ class Answer:
     """z3's answer: sat with a model, unsat, or unknown with its reason."""
 
     verdict: str
-    model: dict[str, int]
+    model: Mapping[str, int]  # read only, for it is remembered
     reason: str = ""
 
 
-def ask(goal: Value, assumptions: list[Value]) -> Answer:
-    """z3's answer to: assumptions and not goal."""
+@lru_cache(maxsize=REMEMBERED)
+def ask(goal: Value, assumptions: tuple[Value, ...]) -> Answer:
+    """z3's answer to: assumptions and not goal. Equal terms are the same object, so the same question is asked once."""
     import z3
 
     try:
@@ -91,7 +96,7 @@ def ask(goal: Value, assumptions: list[Value]) -> Answer:
             return Answer(verdict, {}, "" if verdict == "unsat" else str(solver.reason_unknown()))
         model = solver.model()
         values = {name: model.eval(x, model_completion=True) for name, x in translate.variables.items()}
-        return Answer(verdict, {name: x.as_long() for name, x in values.items() if z3.is_int_value(x)})
+        return Answer(verdict, MappingProxyType({name: x.as_long() for name, x in values.items() if z3.is_int_value(x)}))
     except z3.Z3Exception as error:
         return Answer("unknown", {}, str(error))
 
@@ -146,7 +151,7 @@ class _Translate:
         if node.op == "coordinate":
             return z3.Real(f"X[{node.args[0]},{node.args[1]}]")
         if node.op == "read":
-            return self.read(node.args[0], self.argument(node.args[1]), z3)
+            return self.read(node.args[0], node.args[1], z3)
         if node.op == "search":
             return self.search(node, z3)
         if node.op == "table":
@@ -183,7 +188,8 @@ class _Translate:
         self.side += [x >= self.number(low), x <= self.number(high)]
         return x
 
-    def read(self, array: ArraySymbol, index: Any, z3: Any) -> Any:
+    def read(self, array: ArraySymbol, place: Value, z3: Any) -> Any:
+        index = self.argument(place)
         known = array.name in self.arrays
         f = self.arrays.setdefault(array.name, z3.Function(array.name, z3.IntSort(), z3.IntSort()))
         if not known and array.inverse is not None and array.size <= INSTANCES:
@@ -192,8 +198,8 @@ class _Translate:
                 self.side += [g(f(k)) == k, f(g(k)) == k, f(k) >= 1, f(k) <= array.size, g(k) >= 1, g(k) <= array.size]
         x = f(index)
         self.side.append(z3.Implies(z3.And(index >= 1, index <= array.size), z3.And(x >= array.low, x <= array.high)))
-        if str(index).isdigit():
-            self.variables[f"{array.name}[{index}]"] = x
+        if not isinstance(place, Term):
+            self.variables[f"{array.name}[{place}]"] = x
         return x
 
     def search(self, node: Term, z3: Any) -> Any:
