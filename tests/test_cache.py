@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_commands import lockstep
 
+from checker.language.diagnostics import SpecError
 from checker.proving import cache as store
 from checker.proving.cache import Cache, name_of
 from checker.proving.checking import Checker
@@ -253,3 +254,41 @@ def test_commands(tmp_path: Path) -> None:
     cleared = lockstep("cache", "clear")
     assert cleared.returncode == 0 and "entries" in cleared.stdout
     assert "from the cache" not in lockstep("check", str(path)).stdout
+
+
+def test_an_empty_file_to_check_against_is_not_none(tmp_path: Path, cache: Cache) -> None:
+    path, nothing = tmp_path / "t.lks", tmp_path / "nothing.lks"
+    path.write_text(TEXT)
+    nothing.write_text("")
+    check(path, cache)
+    with pytest.raises(SpecError, match="found none"):
+        check_files([path], How(cache=cache), against=nothing)
+
+
+@pytest.mark.parametrize("what", ["file", "against"])
+def test_a_file_that_is_saved_again_while_it_is_read(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What is proved of the second text is not what is known of the first."""
+    protocol = (
+        "protocol p(n) { word 1; memory 1; machines 1; input x[1] in 0..1; output y[1] in 0..1; message m(0..1);"
+        " finish { y[1] = x[1]; } } theorem t for n in 1..1 { let P = p(n); claim c: P computes y[1] == x[1]; }"
+    )
+    right, wrong = protocol, protocol.replace("y[1] = x[1];", "y[1] = 0;")
+    mine, other = tmp_path / "mine.lks", tmp_path / "other.lks"
+    mine.write_text(right)
+    path, against = (mine, None) if what == "file" else (other, other)
+    path.write_text(wrong)
+
+    def read(found: Path) -> str:
+        text = found.read_text()
+        if found == path:
+            path.write_text(right)
+        return text
+
+    with monkeypatch.context() as m:
+        m.setattr("checker.proving.passes.read", read)
+        m.setattr("checker.elaboration.library.read", read)
+        check_files([mine], How(cache=cache), against=against)
+    path.write_text(wrong)
+    assert [r.outcome.verdict for r in check_files([mine], How(cache=cache), against=against).results] == ["REFUTED"]

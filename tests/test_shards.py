@@ -18,7 +18,7 @@ from test_commands import ROOT, lockstep
 
 from checker.language.diagnostics import SpecError
 from checker.proving import cluster
-from checker.proving.passes import How, check_files, load_all
+from checker.proving.passes import How, Text, check_files, load_all
 from checker.proving.results import Report
 from checker.proving.tasks import Work, tasks
 
@@ -175,7 +175,7 @@ def test_a_run_that_is_given_up_leaves_no_process(path: Path, monkeypatch: pytes
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     path.write_text("use sort from library; theorem t { let P = sort(400, 2, 1); claim c: P fits; }")
-    loaded = load_all([path])
+    loaded = load_all([Text(path, path.read_text())])
     work = Work(tuple(loaded), None, 60.0)
     started: list[Any] = []
     honest = subprocess.Popen

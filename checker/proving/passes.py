@@ -55,12 +55,29 @@ class How:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a file held when the run began: it is read once, so what is proved is what has the name in the cache."""
+
+    path: Path
+    text: str
+
+    def name(self, against: Text | None, library: str) -> str:
+        """Of its cache entry, with the file to check against and all that a file can `use`."""
+        return name_of("file", self.text, self.shipped, library, *(() if against is None else (against.text, against.shipped)))
+
+    @property
+    def shipped(self) -> str:
+        """Its name in the library if it is there: it does not use itself."""
+        path = self.path.resolve()
+        return path.stem if path.parent == data_folder("spec").resolve() else ""
+
+
 @dataclass(slots=True)
 class _File:
     """A file, and what the cache has of it as a whole."""
 
-    path: Path
-    text: str
+    text: Text
     name: str
     known: list[ClaimResult] | None
 
@@ -94,12 +111,13 @@ def check_files(
     first of them is met. On `KeyboardInterrupt`, `on_result` hears of all that was decided.
     """
     begin = monotonic()
-    files = _files(paths, against, None if how.shard or how.only_falsify else how.cache)
+    other = None if against is None else Text(against, read(against))
+    files = _files(paths, other, None if how.shard or how.only_falsify else how.cache)
     fresh = [k for k, f in enumerate(files) if f.known is None]
     slots = [_Slot(k, len(f.known), f.known) for k, f in enumerate(files) if f.known is not None]
     work, shard = None, None
     if fresh:
-        work, tasks = _elaborated([files[k] for k in fresh], against, how)
+        work, tasks = _elaborated([files[k].text for k in fresh], other, how)
         shard = _shard(tasks, how.shard)
         chosen = tasks if how.shard is None else tasks[how.shard[0] - 1 :: how.shard[1]]
         slots += [_Slot(fresh[t.file], len(t.names), [], t) for t, _ in chosen]
@@ -136,24 +154,21 @@ def check_files(
     if ready < len(slots):  # a report must not say less than was asked
         raise RuntimeError(f"no result for claims of {sum(not slot.full for slot in slots)} tasks")
     if how.cache is not None and how.shard is None and not how.only_falsify:
-        _keep_files(files, slots, how.cache)
+        _keep_files(files, other, slots, how.cache)
     return Report(tuple(given), monotonic() - begin, versions(), how.budget, shard)
 
 
 # ---- files --------------------------------------------------------------------------------------------
 
 
-def _files(paths: list[Path], against: Path | None, cache: Cache | None) -> list[_File]:
+def _files(paths: list[Path], against: Text | None, cache: Cache | None) -> list[_File]:
     """The texts, and for those that the cache has seen as they are, with the library as it is, their results."""
-    library = _library() if cache is not None else ""
-    other = read(against) if against is not None else ""
-    found: list[_File] = []
-    for path in paths:
-        text = read(path)
-        shipped = path.resolve().stem if path.resolve().parent == data_folder("spec").resolve() else ""
-        name = name_of("file", text, library, shipped, other)
-        found.append(_File(path, text, name, None if cache is None else _whole(cache.get(name), path)))
-    return found
+    texts = [Text(path, read(path)) for path in paths]
+    if cache is None:
+        return [_File(x, "", None) for x in texts]
+    library = _library()
+    named = [(x, x.name(against, library)) for x in texts]
+    return [_File(x, name, _whole(cache.get(name), x.path)) for x, name in named]
 
 
 def _library() -> str:
@@ -171,30 +186,33 @@ def _whole(found: object, path: Path) -> list[ClaimResult] | None:
         return None
 
 
-def _keep_files(files: list[_File], slots: list[_Slot], cache: Cache) -> None:
+def _keep_files(files: list[_File], against: Text | None, slots: list[_Slot], cache: Cache) -> None:
+    """Whole files, unless the library has changed meanwhile: which of both was used is not known."""
+    library = _library()
     for k, group in groupby(slots, key=lambda slot: slot.file):
         parts = [*group]
         found = [r for slot in parts for r in slot.results]
-        if files[k].known is None and all(slot.full for slot in parts) and all(r.outcome.verdict in KEPT for r in found):
+        same = files[k].known is None and files[k].text.name(against, library) == files[k].name
+        if same and all(slot.full for slot in parts) and all(r.outcome.verdict in KEPT for r in found):
             cache.put(files[k].name, [record(r) for r in found])
 
 
-def load_all(paths: list[Path]) -> list[Loaded]:
+def load_all(texts: list[Text]) -> list[Loaded]:
     """All files, or the diagnostics of all of them. What syntax errors do not need is imported when there are none."""
     from checker.language.parser import parse
 
-    _all_of(lambda path: parse(read(path), str(path)), paths)
-    from checker.elaboration.library import load
+    _all_of(lambda x: parse(x.text, str(x.path)), texts)
+    from checker.elaboration.library import load_text
 
-    return _all_of(load, paths)
+    return _all_of(lambda x: load_text(x.text, str(x.path), x.path), texts)
 
 
-def _all_of(action: Callable[[Path], T], paths: list[Path]) -> list[T]:
+def _all_of(action: Callable[[Text], T], texts: list[Text]) -> list[T]:
     found: list[T] = []
     problems: list[Diagnostic] = []
-    for path in paths:
+    for x in texts:
         try:
-            found.append(action(path))
+            found.append(action(x))
         except SpecError as error:
             problems += error.diagnostics
     if problems:
@@ -205,13 +223,13 @@ def _all_of(action: Callable[[Path], T], paths: list[Path]) -> list[T]:
 # ---- tasks --------------------------------------------------------------------------------------------
 
 
-def _elaborated(files: list[_File], against: Path | None, how: How) -> tuple[Work, list[tuple[Task, str]]]:
+def _elaborated(texts: list[Text], against: Text | None, how: How) -> tuple[Work, list[tuple[Task, str]]]:
     """The tasks of the files, in order, each with the name of its cache entry."""
-    loaded = load_all([f.path for f in files])
-    from checker.elaboration.library import load
+    loaded = load_all(texts)
+    from checker.elaboration.library import load_text
     from checker.proving.tasks import Work, content, tasks
 
-    original = None if against is None else load(against)
+    original = None if against is None else load_text(against.text, str(against.path), against.path)
     found = [*tasks(loaded)]
     count = sum(len(t.names) for t in found)
     share = min(how.timeout, 5.0, max(0.1, TEST_SECONDS / max(1, count)))
