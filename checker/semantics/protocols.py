@@ -96,7 +96,7 @@ def input_scope(p: Protocol, inputs: Inputs, conditions: list[Condition] | None 
     return Scope(dict(names), functions_of(p), conditions=[] if conditions is None else conditions)
 
 
-def start(p: Protocol) -> State:
+def start(p: Protocol) -> Listed:
     return Listed({i: () for i in range(1, p.machines + 1)})
 
 
@@ -107,9 +107,9 @@ def step(p: Protocol, r: int, state: State, inputs: Inputs) -> Step:
             return _uniform_step(p, p.rounds[r], state, inputs)
         except Unsupported:
             state = state.listed()
-    done = _listed_step(p, p.rounds[r], r == 0, state, inputs)
+    done = listed_step(p, r, state, inputs)
     uniform = generalise(done.state, p.machines)
-    return done if uniform is None else Step(uniform, done.conditions, done.traffic, done.effects)
+    return Step(done.state if uniform is None else uniform, done.conditions, done.traffic, done.effects)
 
 
 def _uniform_step(p: Protocol, r: Round, state: Uniform, inputs: Inputs) -> Step:
@@ -139,10 +139,11 @@ def invert(destination: Value, me: Term, receiver: Value, machines: int) -> Valu
     raise Unsupported("a destination that is not a permutation of the machines")
 
 
-def _listed_step(p: Protocol, r: Round, first: bool, state: Listed, inputs: Inputs) -> Step:
+def listed_step(p: Protocol, r: int, state: Listed, inputs: Inputs) -> Step:
+    """Round r (0-based) from the inbox of every machine to the inbox of every machine."""
     conditions: list[Condition] = []
     effects = {
-        i: run_local(r.body, machine_scope(p, inputs, first, i, inbox, conditions), p.messages, p.machines)
+        i: run_local(p.rounds[r].body, machine_scope(p, inputs, r == 0, i, inbox, conditions), p.messages, p.machines)
         for i, inbox in state.inboxes.items()
     }
     inboxes: dict[int, list[Message]] = {i: [] for i in state.inboxes}
@@ -269,7 +270,7 @@ class Run:
 
 def run(p: Protocol, inputs: Inputs) -> Run:
     """From the inputs to the outputs: numbers (raises `Fault`) or terms."""
-    state = start(p)
+    state: State = start(p)
     states, conditions, traffic = [state], [], []
     for r in range(len(p.rounds)):
         done = step(p, r, state, inputs)
