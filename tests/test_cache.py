@@ -292,3 +292,14 @@ def test_a_file_that_is_saved_again_while_it_is_read(
         check_files([mine], How(cache=cache), against=against)
     path.write_text(wrong)
     assert [r.outcome.verdict for r in check_files([mine], How(cache=cache), against=against).results] == ["REFUTED"]
+
+
+def test_the_name_of_a_file_need_not_be_text(tmp_path: Path, cache: Cache) -> None:
+    path = tmp_path / os.fsdecode(b"t\xff.lks")
+    path.write_text("theorem t { claim c: 1 == 1; }")
+    report = tmp_path / "report.json"
+    for _ in range(2):
+        done = lockstep("check", str(path), "--json", str(report))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(report.read_text())["results"][0]["place"]["file"] == str(path)
+    assert json.loads(report.read_text())["results"][0]["cached"]

@@ -30,7 +30,7 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
     if not overwrite and os.path.lexists(path):
         raise _problem(path, "expected a new file, found one of that name (it is left as it is)")
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
     except (OSError, ValueError) as e:
         raise _problem(path, f"cannot be written: {getattr(e, 'strerror', None) or e}") from None
 

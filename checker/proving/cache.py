@@ -75,7 +75,7 @@ class Cache:
 
     def put(self, name: str, data: Any) -> None:
         """Store; a folder that cannot be written to stores nothing."""
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(data, separators=(",", ":")).encode()
         path = self._path(name)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         try:
