@@ -181,11 +181,12 @@ class Mutant:
     new: int
 
     def harmless(self) -> bool:
-        """The mutant means the same for a reason that can be seen. There is no row behind row N, and no word behind word N; no
-        number is a `word`; there are more bits, or the scale is larger, than the compiler found to be enough. Members score N
-        and others 0, and the start token stays 16 from both, at a scale of at least 4; a score below -N stays as far from i^2."""
+        """The mutant means the same for a reason that can be seen. There is no row behind row N, and no word behind word N (to
+        read one is an error); no number is a `word`; there are more bits, or the scale is larger, than the compiler found to be
+        enough. Members score N and others 0, and the start token stays 16 from both, at a scale of at least 4; a score below -N
+        stays as far from i^2."""
         before = self.before.strip()
-        if before.endswith(("self in 1..", "min(2 * self,")):
+        if before.endswith(("self in 1..", "min(2 * self,")) and not before.startswith("local"):
             return self.new > self.old == N
         if before == "word":
             return re.search(r"\bword\b(?! \d)", TEXT) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,7 +18,8 @@ from helpers import gone
 from test_commands import ROOT, lockstep
 
 from checker.language.diagnostics import SpecError
-from checker.proving import cluster
+from checker.language.resources import data_folder
+from checker.proving import cluster, remote
 from checker.proving.passes import How, Text, check_files, load_all
 from checker.proving.results import Report
 from checker.proving.tasks import Work, tasks
@@ -213,3 +215,14 @@ def test_workers_of_another_version_are_refused(path: Path, local: Any, monkeypa
     with pytest.raises(SpecError) as error:
         check_files([path], How(scheduler=local.scheduler_address))
     assert "this very version" in error.value.diagnostics[0].message
+
+
+def test_workers_with_another_library_are_refused(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file uses is not sent: with other texts there, a batch would be about other protocols."""
+    loaded = load_all([Text(path, path.read_text())])
+    request = json.loads(cluster._request(Work(tuple(loaded), None, 60.0), dict(enumerate(tasks(loaded))), [0]))
+    assert [r["verdict"] for r in remote.answer(request)["results"]["0"]] == ["REFUTED", "PROVED"]
+    shutil.copytree(data_folder("spec"), tmp_path / "spec")
+    (tmp_path / "spec" / "tree_sum.lks").write_text("protocol tree_sum(n, s, p) { }")
+    monkeypatch.setattr("checker.proving.cache.data_folder", lambda name: tmp_path / name)
+    assert remote.answer(request).keys() == {"other"}

@@ -17,8 +17,9 @@ from checker.kernel.proofs import Outcome
 from checker.language.diagnostics import SpecError
 from checker.proving import workers
 from checker.proving.checking import Checker
-from checker.proving.passes import How, check_files
+from checker.proving.passes import How, Text, check_files, load_all
 from checker.proving.results import ClaimResult, Report
+from checker.proving.tasks import tasks
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers inherit what a test patches only where they are forked")
 TEXT = """
@@ -194,3 +195,11 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
     assert "so far" in out or "no claims" in out
     assert gone(process.pid)
+
+
+def test_a_worker_that_was_ended_gives_up_no_claim_twice(tmp_path: Path) -> None:
+    """Before its end it may note a claim again that is no part of the rest."""
+    loaded = load_all([Text(spec(tmp_path), TEXT)])
+    task = next(tasks(loaded))
+    assert workers._given_up(task, 1) == ("odd",)
+    assert workers._given_up(task.without({"odd"}), 1) == ("one", "last")

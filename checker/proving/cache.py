@@ -48,6 +48,14 @@ def fingerprint() -> str:
     return whole.hexdigest()
 
 
+def library() -> str:
+    """The content of all that a file can `use`. It is no part of the fingerprint: an edit of one protocol leaves the others."""
+    whole = hashlib.sha256()
+    for path in sorted(data_folder("spec").glob("*.lks")):
+        whole.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
 def name_of(*parts: str) -> str:
     """The name of the entry for these parts, under this checker."""
     return hashlib.sha256("\0".join(f"{len(p)}:{p}" for p in (fingerprint(), *parts)).encode()).hexdigest()

@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import Any
 
 from checker.language.diagnostics import Span, SpecError, spec_error
-from checker.proving.cache import fingerprint
+from checker.proving.cache import fingerprint, library
 from checker.proving.records import results
 from checker.proving.results import ClaimResult
 from checker.proving.tasks import Task, Work
@@ -75,7 +75,7 @@ def _request(work: Work, tasks: dict[int, Task], batch: list[int]) -> str:
     against = work.against
     return json.dumps(
         {
-            "checker": fingerprint(),
+            "checker": [fingerprint(), library()],
             "file": [str(loaded.path), loaded.text],
             "against": None if against is None else [str(against.path), against.text],
             "timeout": work.timeout,
@@ -101,7 +101,7 @@ def _done(work: Work, tasks: dict[int, Task], batch: list[int], future: Any, add
         yield from (Done(n, tuple(tasks[n].undecided(tasks[n].names, reason, 0.0))) for n in batch)
         return
     if "other" in answer:
-        raise _wrong(address, "expected workers with this very version of lockstep, found another one")
+        raise _wrong(address, "expected workers with this very version of lockstep and its library, found another one")
     for n in batch:
         found = answer["results"].get(str(n))
         if found is None:  # its text is wrong, which whoever asked finds out again, with the places

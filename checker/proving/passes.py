@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from checker.kernel.limits import ENUMERATED, RESOURCES
 from checker.language.diagnostics import Diagnostic, SpecError
 from checker.language.resources import data_folder, read
-from checker.proving.cache import Cache, name_of
+from checker.proving.cache import Cache, library, name_of
 from checker.proving.records import Malformed, record, results
 from checker.proving.results import ClaimResult, Report, Shard
 from checker.proving.versions import versions
@@ -62,9 +62,9 @@ class Text:
     path: Path
     text: str
 
-    def name(self, against: Text | None, library: str) -> str:
+    def name(self, against: Text | None, used: str) -> str:
         """Of its cache entry, with the file to check against and all that a file can `use`."""
-        return name_of("file", self.text, self.shipped, library, *(() if against is None else (against.text, against.shipped)))
+        return name_of("file", self.text, self.shipped, used, *(() if against is None else (against.text, against.shipped)))
 
     @property
     def shipped(self) -> str:
@@ -166,17 +166,9 @@ def _files(paths: list[Path], against: Text | None, cache: Cache | None) -> list
     texts = [Text(path, read(path)) for path in paths]
     if cache is None:
         return [_File(x, "", None) for x in texts]
-    library = _library()
-    named = [(x, x.name(against, library)) for x in texts]
+    used = library()
+    named = [(x, x.name(against, used)) for x in texts]
     return [_File(x, name, _whole(cache.get(name), x.path)) for x, name in named]
-
-
-def _library() -> str:
-    """The content of all that a file can `use`."""
-    whole = hashlib.sha256()
-    for path in sorted(data_folder("spec").glob("*.lks")):
-        whole.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
 
 
 def _whole(found: object, path: Path) -> list[ClaimResult] | None:
@@ -188,11 +180,11 @@ def _whole(found: object, path: Path) -> list[ClaimResult] | None:
 
 def _keep_files(files: list[_File], against: Text | None, slots: list[_Slot], cache: Cache) -> None:
     """Whole files, unless the library has changed meanwhile: which of both was used is not known."""
-    library = _library()
+    used = library()
     for k, group in groupby(slots, key=lambda slot: slot.file):
         parts = [*group]
         found = [r for slot in parts for r in slot.results]
-        same = files[k].known is None and files[k].text.name(against, library) == files[k].name
+        same = files[k].known is None and files[k].text.name(against, used) == files[k].name
         if same and all(slot.full for slot in parts) and all(r.outcome.verdict in KEPT for r in found):
             cache.put(files[k].name, [record(r) for r in found])
 

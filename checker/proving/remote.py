@@ -16,15 +16,16 @@ from typing import Any
 from checker.elaboration.library import Loaded, load_text
 from checker.language.diagnostics import SpecError
 from checker.proving import workers
-from checker.proving.cache import fingerprint
+from checker.proving.cache import fingerprint, library
 from checker.proving.records import record
 from checker.proving.tasks import Task, Work, tasks
 
 
 def answer(request: Any) -> dict[str, Any]:
     """The results of a batch by the numbers of its tasks, without those whose text is wrong."""
-    if request["checker"] != fingerprint():
-        return {"other": fingerprint()}
+    own = [fingerprint(), library()]
+    if request["checker"] != own:
+        return {"other": own}
     loaded = _loaded(request["file"])
     against = None if request["against"] is None else _loaded(request["against"])
     options = (request["timeout"], request["only_falsify"], request["share"], request["memory"])

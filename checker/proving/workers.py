@@ -141,8 +141,10 @@ def _elapsed(clocks: Clocks, number: int) -> float:
 
 
 def _given_up(task: Task, position: int) -> tuple[str, ...]:
-    """The claim that was at work; all claims, if the instance was being compiled."""
-    return task.names if position < 0 else (task.theorem.claims[position].name,)
+    """The claim that was at work; all claims, if the instance was being compiled, or a worker that was ended before has noted
+    a claim that is no part of the rest."""
+    name = task.theorem.claims[position].name if position >= 0 else ""
+    return (name,) if name in task.names else task.names
 
 
 def _ended(end: ProcessExpired, memory: int | None) -> str:
