@@ -91,7 +91,7 @@ def simulated(protocol: str, *parameters: int) -> None:
     prover = Prover()
     for claim in claims(load_text(text + " claim same: T simulates P at rounded; }", "<benchmark>")):
         for j in claim.judgements:
-            prover.prove(obligation(j, claim.name, claim.origin, claim.hints))
+            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
 
 
 def command(arguments: tuple[str, ...], status: int, folder: str) -> None:

@@ -28,7 +28,8 @@ def closed(file: str, name: str, parameters: tuple[str, ...]) -> Protocol | Circ
     definition = models[name]
     arguments = files.arguments(name, definition.parameters, parameters)
     if isinstance(definition, s.ProtocolDefinition):
-        return close_protocol(definition, arguments, functions)
+        circuits = {n: d for n, d in models.items() if isinstance(d, s.CircuitDefinition)}
+        return close_protocol(definition, arguments, functions, circuits)
     return close_circuit(definition, arguments, functions)
 
 

@@ -76,7 +76,7 @@ def prove(of: Instances) -> int | None:
     prover, precision = Prover(), None
     for claim in of.claims:
         for j in claim.judgements:
-            prover.prove(obligation(j, claim.name, claim.origin, claim.hints))
+            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
             if isinstance(j, Computes) and isinstance(j.subject, Circuit):
                 precision = j.subject.precision
     return precision

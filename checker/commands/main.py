@@ -120,9 +120,7 @@ def check(
 @MEMORY
 @JOBS
 @QUIET
-def test(
-    paths: tuple[str, ...], against: str | None, timeout: float, memory: int | None, jobs: int | None, quiet: bool
-) -> int:
+def test(paths: tuple[str, ...], against: str | None, timeout: float, memory: int | None, jobs: int | None, quiet: bool) -> int:
     """Look for counterexamples only. Never proves anything.
 
     Exit status 1 if a claim is refuted that is not expected to be.

@@ -12,7 +12,7 @@ from checker.elaboration.inlining import Inliner
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
-from checker.models.protocol import Array, MessageType
+from checker.models.protocol import Array, MessageType, Numbers
 
 MAX_WORD = 300
 MAX_SIZE = 1_000_000
@@ -194,7 +194,19 @@ class Closer:
         for d in declarations:
             if not d.words:
                 raise spec_error("SIZE", f"expected at least one word in a message {d.tag}, found none", d.span)
-        return tuple(MessageType(d.tag, tuple(self.type(t) for t in d.words)) for d in declarations)
+        return tuple(self.message(d) for d in declarations)
+
+    def message(self, d: s.MessageDeclaration) -> MessageType:
+        words = tuple(self.type(t) for t in d.words if not isinstance(t, s.NumbersType))
+        last = d.words[-1]
+        return MessageType(d.tag, words, self.numbers(last) if isinstance(last, s.NumbersType) else None)
+
+    def numbers(self, t: s.NumbersType) -> Numbers:
+        step = None if t.step is None else self.number(t.step)
+        if step is not None and step <= 0:
+            raise spec_error("RANGE", f"expected numbers by a positive step, found {step}", t.span)
+        count = self.limited("numbers in a message", self.whole(t.count), 1, MAX_SIZE, t.count.span)
+        return Numbers(count, None if step is None else Fraction(step))
 
     def unrolled(self, name: str, each: s.ForEach | None, make: Callable[[str, dict[str, int]], X], so_far: int) -> list[X]:
         """One round or layer, or one for every value of its variable."""

@@ -17,6 +17,7 @@ from checker.models.protocol import Array, MessageType, Protocol, Round
 
 __all__ = ["FALSE", "TRUE", "close_circuit", "close_protocol", "fold", "static"]
 
+NO_CIRCUITS: Mapping[str, s.CircuitDefinition] = {}
 MAX_MACHINES = 100_000
 MAX_WIDTH = 10_000_000
 MAX_MEMORY = 10_000_000
@@ -48,26 +49,34 @@ def _output_ranges(node: Any, outputs: tuple[Array, ...], memory: int) -> Any:
     return node
 
 
-def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions: Mapping[str, s.FunctionDefinition]) -> Protocol:
-    """The protocol at these parameters; `SpecError` if there is none."""
+def close_protocol(
+    d: s.ProtocolDefinition,
+    arguments: dict[str, int],
+    functions: Mapping[str, s.FunctionDefinition],
+    circuits: Mapping[str, s.CircuitDefinition] = NO_CIRCUITS,
+) -> Protocol:
+    """The protocol at these parameters; `SpecError` if there is none. `circuits` are those whose functions it may call."""
     with deep():
         close = Closer("protocol", d, arguments, functions)
         memory, machines = close.setting("memory", 1, MAX_MEMORY), close.setting("machines", 1, MAX_MACHINES)
+        address = close.setting("address", 0, MAX_MEMORY) if "address" in close.settings else 0
+        packing = memory // (1 + address)
         where = f"{machines} machines of {memory} words"
-        inputs = close.arrays(d.inputs, memory * machines, where)
-        outputs = close.arrays(d.outputs, memory * machines, where)
+        inputs = close.arrays(d.inputs, packing * machines, where)
+        outputs = close.arrays(d.outputs, packing * machines, where)
         rounds: list[Round] = []
         for r in d.rounds:
             rounds += close.unrolled(
                 r.name,
                 r.each,
                 lambda name, bound, r=r: Round(  # type: ignore[misc]
-                    name, close.conditions(r.keeps, bound), _output_ranges(close.body(r.body, bound), outputs, memory)
+                    name, close.conditions(r.keeps, bound), _output_ranges(close.body(r.body, bound), outputs, packing)
                 ),
                 len(rounds),
             )
-        requires, finish = close.conditions(d.requires), _output_ranges(close.body(d.finish), outputs, memory)
+        requires, finish = close.conditions(d.requires), _output_ranges(close.body(d.finish), outputs, packing)
         used = called(functions, requires, tuple(rounds), finish)
+        named = s.circuits_called((tuple(r.body for r in rounds), finish))
         return Protocol(
             d.name,
             close.word,
@@ -80,6 +89,8 @@ def close_protocol(d: s.ProtocolDefinition, arguments: dict[str, int], functions
             tuple(rounds),
             finish,
             used,
+            tuple(close_circuit(circuits[name], {}, functions) for name in circuits if name in named),
+            address,
         )
 
 

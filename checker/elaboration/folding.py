@@ -22,7 +22,7 @@ MAX_WORK = 2_000_000
 MAX_BITS = 1_000_000
 MAX_RANGE = 100_000
 A_NUMBER = s.Name("self")
-NUMBERS = ("ceil", "floor", "round", "bits", "min", "max", "only", "count", "cosine")
+NUMBERS = ("ceil", "floor", "round", "bits", "min", "max", "count", "cosine", "exp", "log")
 BY_NAME = ("destinations", "packed", "permutation")
 
 
@@ -282,6 +282,8 @@ class Folder:
     def _call(self, e: s.Call, env: Mapping[str, s.Expr]) -> s.Expr:
         if e.function in BY_NAME or (e.function in ("only", "count") and len(e.arguments) == 1):
             return e
+        if e.function in s.OF_CIRCUITS and e.function not in self.functions:
+            return s.Call(e.function, (*e.arguments[:1], *(self.expr(a, env) for a in e.arguments[1:])), span=e.span)
         arguments = [self.expr(a, env) for a in e.arguments]
         options = tuple([(k, self.expr(v, env)) for k, v in e.options])
         folded = s.Call(e.function, tuple(arguments), options, span=e.span)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from checker.compilers import embeddings, protocol_to_circuit, selectors
+from checker.compilers import circuit_to_protocol, embeddings, protocol_to_circuit, selectors
 from checker.language import syntax as s
 from checker.language.diagnostics import Diagnostic, Span
 
@@ -34,6 +34,7 @@ BUILTINS: dict[str, tuple[tuple[str, ...], str]] = {
     "cosine": ((NUMBER, NUMBER, NUMBER), NUMBER),
 }
 OPTIONAL = {"sign_dual": 1, "angle": 1, "cosine": 1}  # how many of the last arguments may be left out
+OF_NUMBERS = {"exp": 1, "log": 1, "stored": 2}  # in protocols whose messages carry numbers
 BY_NAME = ("only", "count", "packed", "destinations")
 SIZES = {
     "rounds": PROTOCOL,
@@ -45,14 +46,21 @@ SIZES = {
     "tokens": CIRCUIT,
     "precision": CIRCUIT,
 }
-OPTIONS = {
-    "selector": selectors.CHOICES,
-    "embedding": embeddings.CHOICES,
-    "clear": protocol_to_circuit.CLEARING,
-    "final": protocol_to_circuit.FINALS,
+OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {  # what compilers can be told: one of some names, or () for a number
+    "transformer": {
+        "selector": selectors.CHOICES,
+        "embedding": embeddings.CHOICES,
+        "clear": protocol_to_circuit.CLEARING,
+        "final": protocol_to_circuit.FINALS,
+    },
+    "mpc": {"memory": (), "layout": circuit_to_protocol.LAYOUTS, "address": ()},
 }
+AMOUNTS = ("memory", "address")
 SELECTORS = {"identity": 1, "kautz_singleton": 3, "random": 3}
-TAKEN = {*BUILTINS, *BY_NAME, *SIZES, *RESERVED, *MASKS, "min", "max", "sum", "any", "all", "transformer"}
+TAKEN = {
+    *(*BUILTINS, *BY_NAME, *SIZES, *RESERVED, *MASKS, "min", "max", "sum", "any", "all"),
+    *(*OPTIONS, *OF_NUMBERS, *s.OF_CIRCUITS),
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class Scope:
 
     names: Mapping[str, str] = field(default_factory=dict)
     held: tuple[str, ...] | None = None
-    inbox: Mapping[str, int] | None = None
+    inbox: Mapping[str, tuple[str, ...]] | None = None  # the kinds of the words of a message
+    numeric: bool = False  # a protocol whose messages carry numbers
     packets: tuple[str, ...] | None = None
     vectors: bool = False
     at: Scope | None = None
@@ -210,22 +219,24 @@ class Expressions:
         return expected == found
 
     def _call(self, e: s.Call, scope: Scope) -> str:
-        if e.options and not (scope.theorem and e.function == "transformer"):
-            self.report("NAME", f"expected options with transformer only, found {e.options[0][0]} = ...", e.span)
+        if e.options and not (scope.theorem and e.function in OPTIONS):
+            self.report("NAME", f"expected options with {' and '.join(OPTIONS)} only, found {e.options[0][0]} = ...", e.span)
         if e.function in BY_NAME:
             return self._by_name(e, scope)
         if scope.theorem and e.function in SIZES:
             if self._arity(e.function, 1, len(e.arguments), e.span):
                 self.want(e.arguments[0], SIZES[e.function], scope)
             return NUMBER
-        if scope.theorem and e.function == "transformer":
-            return self._transformer(e, scope)
+        if scope.theorem and e.function in OPTIONS:
+            return self._compiled(e, scope)
         if e.function in ("min", "max"):
             for a in e.arguments:
                 self.want(a, NUMBER, scope)
             if not e.arguments:
                 self.report("ARITY", f"expected arguments of {e.function}, found none", e.span)
             return NUMBER
+        if scope.numeric and e.function in (*OF_NUMBERS, *s.OF_CIRCUITS):
+            return self._of_numbers(e, scope)
         if e.function == "window" and scope.mask:
             if self._arity("window", 2, len(e.arguments), e.span):
                 for a in e.arguments:
@@ -255,25 +266,52 @@ class Expressions:
             if not isinstance(argument, s.Name) or argument.name not in known:
                 what = "a type of message" if of_tags else "a declaration of packets"
                 self.unknown(what, argument.name if isinstance(argument, s.Name) else "...", known, argument.span)
-            elif e.function == "only" and scope.inbox is not None and scope.inbox[argument.name] != 1:
+            elif e.function == "only" and scope.inbox is not None and len(scope.inbox[argument.name]) != 1:
                 self.report(
                     "ARITY",
-                    f"expected a message of one word in only(...), found {argument.name} of {scope.inbox[argument.name]}",
+                    f"expected a message of one word in only(...), found {argument.name} of {len(scope.inbox[argument.name])}",
                     e.span,
                 )
+            elif e.function == "only" and scope.inbox is not None:
+                return scope.inbox[argument.name][0]
         return result
 
-    def _transformer(self, e: s.Call, scope: Scope) -> str:
-        if self._arity("transformer", 1, len(e.arguments), e.span):
-            self.want(e.arguments[0], PROTOCOL, scope)
+    def _of_numbers(self, e: s.Call, scope: Scope) -> str:
+        """`exp`, `log`, `stored`, and the functions of circuits, whose first argument names the circuit."""
+        vector = e.function == "stored"
+        if not self._arity(e.function, {**OF_NUMBERS, **s.OF_CIRCUITS}[e.function], len(e.arguments), e.span):
+            return ANY
+        first, *rest = e.arguments
+        if e.function in OF_NUMBERS:
+            self.want(first, VECTOR if vector else NUMBER, scope)
+        elif not isinstance(first, s.Name) or not isinstance(d := self.visible.get(first.name), s.CircuitDefinition):
+            known = [k for k, d in self.visible.items() if isinstance(d, s.CircuitDefinition)]
+            self.unknown("a circuit of this file", first.name if isinstance(first, s.Name) else "...", known, first.span)
+        elif d.parameters:
+            self.report("ARITY", f"expected a circuit without parameters, found {d.name}({', '.join(d.parameters)})", first.span)
+        for k, a in enumerate(rest, 1):
+            last_is_row = e.function in ("query", "key", "value", "readout") and k == len(rest)
+            self.want(a, VECTOR if last_is_row else NUMBER, scope)
+        if e.function == "attends":
+            return BOOLEAN
+        return VECTOR if e.function in ("stored", "query", "key", "value") else NUMBER
+
+    def _compiled(self, e: s.Call, scope: Scope) -> str:
+        """transformer(P, ...) or mpc(T, ...)"""
+        source, made = (PROTOCOL, CIRCUIT) if e.function == "transformer" else (CIRCUIT, PROTOCOL)
+        known = OPTIONS[e.function]
+        if self._arity(e.function, 1, len(e.arguments), e.span):
+            self.want(e.arguments[0], source, scope)
         for option, value in e.options:
-            if option not in OPTIONS:
-                self.unknown(f"one of the options {', '.join(OPTIONS)}", option, OPTIONS, e.span)
-            elif not isinstance(value, s.Name) or value.name not in OPTIONS[option]:
+            if option not in known:
+                self.unknown(f"one of the options {', '.join(known)}", option, known, e.span)
+            elif option in AMOUNTS:
+                self.want(value, NUMBER, scope)
+            elif not isinstance(value, s.Name) or value.name not in known[option]:
                 found = value.name if isinstance(value, s.Name) else "..."
-                self.unknown(f"one of {', '.join(OPTIONS[option])} for {option}", found, OPTIONS[option], value.span)
+                self.unknown(f"one of {', '.join(known[option])} for {option}", found, known[option], value.span)
         self.distinct("option", [(option, value.span) for option, value in e.options])
-        return CIRCUIT
+        return made
 
     def _defined(self, name: str, arguments: tuple[s.Expr, ...], scope: Scope, span: Span) -> str:
         definition = self.visible.get(name)
@@ -283,7 +321,7 @@ class Expressions:
             if name in MASKS and not scope.mask:
                 return self._name(name, scope, span)
             known = [*BUILTINS, *BY_NAME, "min", "max", *(self.visible if scope.theorem else self.functions)]
-            known += [*SIZES, "transformer"] if scope.theorem else []
+            known += [*SIZES, *OPTIONS] if scope.theorem else []
             return self.unknown("a function that is known here", name, known, span)
         self._arity(name, len(definition.parameters), len(arguments), span)
         for a in arguments:
@@ -313,6 +351,7 @@ class Expressions:
 
     def binder(self, b: s.Binder, scope: Scope) -> Scope:
         """What is known inside of the binder."""
+        vectors: list[str] = []
         match b:
             case s.OverRange(variable, low, high):
                 self.want(low, NUMBER, scope)
@@ -329,13 +368,15 @@ class Expressions:
                     self.report("NAME", "expected `in inbox` where there is an inbox only, found it elsewhere", b.span)
                 elif tag not in scope.inbox:
                     self.unknown("a type of message", tag, scope.inbox, b.span)
-                elif scope.inbox[tag] != len(variables):
+                elif len(scope.inbox[tag]) != len(variables):
                     self.report(
-                        "ARITY", f"expected {scope.inbox[tag]} names for the words of {tag}, found {len(variables)}", b.span
+                        "ARITY", f"expected {len(scope.inbox[tag])} names for the words of {tag}, found {len(variables)}", b.span
                     )
+                else:
+                    vectors = [v for v, kind in zip(variables, scope.inbox[tag], strict=True) if kind == VECTOR]
                 names = [*variables, *([source] if source else [])]
         self.distinct("variable", [(name, b.span) for name in names])
-        return scope.bind(*names)
+        return scope.bind(*names).bind(*vectors, kind=VECTOR)
 
     def _reduce(self, e: s.Reduce, scope: Scope) -> str:
         inner = self.binder(e.binder, scope)

@@ -31,7 +31,11 @@ class Definitions(Expressions):
         self.kind(d.body, self.function_scope(d))
 
     def block(
-        self, body: tuple[s.Statement, ...], scope: Scope, sends: Mapping[str, int] | None, outputs: tuple[str, ...] | None
+        self,
+        body: tuple[s.Statement, ...],
+        scope: Scope,
+        sends: Mapping[str, tuple[str, ...]] | None,
+        outputs: tuple[str, ...] | None,
     ) -> None:
         """Statements; what may be sent and assigned here, None for nothing."""
         for st in body:
@@ -56,15 +60,17 @@ class Definitions(Expressions):
                     self.want(index, NUMBER, scope)
                     self.want(value, NUMBER, scope)
 
-    def _send(self, st: s.Send, scope: Scope, sends: Mapping[str, int] | None) -> None:
+    def _send(self, st: s.Send, scope: Scope, sends: Mapping[str, tuple[str, ...]] | None) -> None:
         if sends is None:
             self.report("PLACE", "expected no `send` in `finish`, found one", st.span)
         elif st.tag not in sends:
             self.unknown("a type of message", st.tag, sends, st.span)
-        elif sends[st.tag] != len(st.words):
-            self.report("ARITY", f"expected {sends[st.tag]} words in a message {st.tag}, found {len(st.words)}", st.span)
-        for e in (*st.words, st.destination):
-            self.want(e, NUMBER, scope)
+        elif len(sends[st.tag]) != len(st.words):
+            self.report("ARITY", f"expected {len(sends[st.tag])} words in a message {st.tag}, found {len(st.words)}", st.span)
+        kinds = (sends or {}).get(st.tag, ())
+        for k, e in enumerate(st.words):
+            self.want(e, kinds[k] if k < len(kinds) else NUMBER, scope)
+        self.want(st.destination, NUMBER, scope)
 
     def _constants(self, d: s.ProtocolDefinition | s.CircuitDefinition | s.LemmaDefinition) -> Scope:
         """Parameters, `where` and constants: the scope of constants."""
@@ -95,8 +101,16 @@ class Definitions(Expressions):
             self.want(e, BOOLEAN, whole)
         return scope
 
-    def _types(self, types: tuple[s.Type, ...], scope: Scope) -> None:
+    def _types(self, types: tuple[s.Type | s.NumbersType, ...], scope: Scope) -> None:
         for t in types:
+            if isinstance(t, s.NumbersType):
+                self.want(t.count, NUMBER, scope)
+                if t.step is not None:
+                    self.want(t.step, NUMBER, scope)
+                if t is not types[-1]:
+                    self.report(
+                        "TYPE", "expected one vector of numbers, behind the words of the message, found another place", t.span
+                    )
             if isinstance(t, s.RangeType):
                 self.want(t.low, NUMBER, scope)
                 self.want(t.high, NUMBER, scope)
@@ -114,12 +128,13 @@ class Definitions(Expressions):
         constants = self._head(d)
         arrays = tuple(a.name for a in d.inputs)
         outputs = tuple(a.name for a in d.outputs)
-        tags = {m.tag: len(m.words) for m in d.messages}
+        tags = _kinds(d.messages)
         for a in d.outputs:
             if a.readout is not None:
                 self.report("DECLARATION", f"expected a readout in circuits only, found one at {a.name}", a.span)
         whole = constants.bind(*arrays, kind=ARRAY)
-        local = replace(whole.bind("self"), held=arrays + outputs, inbox=tags)
+        numeric = any(VECTOR in kinds for kinds in tags.values())
+        local = replace(whole.bind("self"), held=arrays + outputs, inbox=tags, numeric=numeric, vectors=numeric)
         for r in d.rounds:
             keeps = self.each(r.each, replace(whole, at=local))
             for e in r.keeps:
@@ -129,7 +144,10 @@ class Definitions(Expressions):
 
     def circuit(self, d: s.CircuitDefinition) -> None:
         constants = self._head(d)
-        tags = {m.tag: len(m.words) for m in d.messages}
+        tags = _kinds(d.messages)
+        for m in d.messages:
+            if VECTOR in tags[m.tag]:
+                self.report("TYPE", f"expected messages of words in a circuit, found numbers in {m.tag}", m.span)
         rows = replace(constants, names={**constants.names, "self": NUMBER, "row": VECTOR}, vectors=True)
         self._new_in_masks("constant", _constants(d))
         self._mask(d.mask, constants)
@@ -150,7 +168,13 @@ class Definitions(Expressions):
             self._local(d, d.finish, constants, rows, tags, None)
 
     def _layer(
-        self, d: s.CircuitDefinition, x: s.LayerDeclaration, constants: Scope, rows: Scope, fields: Scope, tags: Mapping[str, int]
+        self,
+        d: s.CircuitDefinition,
+        x: s.LayerDeclaration,
+        constants: Scope,
+        rows: Scope,
+        fields: Scope,
+        tags: Mapping[str, tuple[str, ...]],
     ) -> None:
         """A layer; `rows` is the scope of a row, `fields` with what the circuit's fields name."""
         outputs = tuple(a.name for a in d.outputs)
@@ -230,7 +254,7 @@ class Definitions(Expressions):
         for e in rows:
             self.want(e, NUMBER, scope)
 
-    def _packets(self, p: s.PacketsDeclaration, constants: Scope, tags: Mapping[str, int]) -> None:
+    def _packets(self, p: s.PacketsDeclaration, constants: Scope, tags: Mapping[str, tuple[str, ...]]) -> None:
         for tag in p.tags:
             if tag not in tags:
                 self.unknown("a type of message", tag, tags, p.span)
@@ -254,8 +278,8 @@ class Definitions(Expressions):
         local: s.LocalDeclaration,
         inner: Scope,
         rows: Scope,
-        tags: Mapping[str, int],
-        sends: Mapping[str, int] | None,
+        tags: Mapping[str, tuple[str, ...]],
+        sends: Mapping[str, tuple[str, ...]] | None,
     ) -> None:
         self.want(local.low, NUMBER, inner)
         self.want(local.high, NUMBER, inner)
@@ -280,3 +304,8 @@ class Definitions(Expressions):
 def _constants(d: s.ProtocolDefinition | s.CircuitDefinition | s.LemmaDefinition) -> list[tuple[str, Span]]:
     """The names of parameters and constants, each with its place."""
     return [*((p, d.span) for p in d.parameters), *((x.name, x.span) for x in d.lets)]
+
+
+def _kinds(messages: tuple[s.MessageDeclaration, ...]) -> dict[str, tuple[str, ...]]:
+    """The kinds of the words of each type of message."""
+    return {m.tag: tuple(VECTOR if isinstance(x, s.NumbersType) else NUMBER for x in m.words) for m in messages}

@@ -71,7 +71,7 @@ class Theorems(Definitions):
     def _model(self, e: s.Expr, models: Mapping[str, Any]) -> s.ProtocolDefinition | s.CircuitDefinition | None:
         """The definition whose arrays a model has."""
         match e:
-            case s.Call("transformer", (inner, *_)):
+            case s.Call("transformer" | "mpc", (inner, *_)):
                 return self._model(inner, models)
             case s.Call(name, _) | s.Name(name):
                 found = models.get(name) or self.visible.get(name)
@@ -90,9 +90,9 @@ class Theorems(Definitions):
 
     def _claim(self, claim: s.Statementlike, scope: Scope, models: Mapping[str, Any]) -> None:
         match claim:
-            case s.Simulates(circuit, protocol, _):
-                self._subject(circuit, CIRCUIT, scope, claim.span)
-                self._subject(protocol, PROTOCOL, scope, claim.span)
+            case s.Simulates(left, right, _):
+                if self._subject(left, MODEL, scope, claim.span):
+                    self._subject(right, PROTOCOL if scope.names[left] == CIRCUIT else MODEL, scope, claim.span)
             case s.Fits(protocol):
                 self._subject(protocol, PROTOCOL, scope, claim.span)
             case s.Delivers(circuit, _):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
+from checker.compilers.circuit_to_protocol import mpc
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
+from checker.elaboration.kinds import AMOUNTS
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import Loaded
 from checker.kernel.cut_rules import Hints, Use
@@ -23,8 +25,10 @@ from checker.kernel.judgements import (
     Fits,
     ForReals,
     Judgement,
+    Performs,
     Picks,
     Reads,
+    Returns,
     Selects,
     Simulates,
 )
@@ -32,7 +36,7 @@ from checker.kernel.proofs import NotProved
 from checker.kernel.routing_rules import routing_head
 from checker.language import printer
 from checker.language import syntax as s
-from checker.language.diagnostics import Span, spec_error
+from checker.language.diagnostics import Span, SpecError, spec_error
 from checker.language.parser import parse
 from checker.language.syntax import mentions
 from checker.models import printing
@@ -49,8 +53,8 @@ MAX_SELECTOR = 10_000_000  # columns, rows and parameters of a selector that a c
 class ClaimAt:
     """A claim at one instance. `judgements` must all hold; none: `problem` says why there is nothing to prove.
 
-    `origin` is the protocol that a circuit was compiled from, where there is one, and `hints` what the theorem says that the
-    heads of the circuit read, and by which lemmas: hints for the prover, never believed.
+    `origins` are what the model was compiled from, what that was compiled from, and so on, and `hints` what the theorem says that
+    the heads of the circuit read, and by which lemmas: hints for the prover, never believed.
     """
 
     theorem: str
@@ -60,7 +64,7 @@ class ClaimAt:
     expected: str
     span: Span
     judgements: tuple[Judgement, ...]
-    origin: Protocol | None = None
+    origins: tuple[Model, ...] = ()
     problem: str = ""
     hints: Hints = Hints()
 
@@ -72,7 +76,8 @@ class Models:
         self.definitions = definitions
         self.functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
         self.made: dict[object, Model] = {}
-        self.origins: dict[Circuit, Protocol] = {}
+        self.circuits = {k: d for k, d in definitions.items() if isinstance(d, s.CircuitDefinition)}
+        self.origins: dict[Model, Model] = {}
         self.lemmas: dict[tuple[str, tuple[int, ...]], Lemma] = {}
 
     def close(self, name: str, arguments: tuple[int, ...], span: Span) -> Model:
@@ -84,7 +89,7 @@ class Models:
         if key not in self.made:
             given = dict(zip(d.parameters, arguments, strict=True))
             self.made[key] = (
-                close_protocol(d, given, self.functions)
+                close_protocol(d, given, self.functions, self.circuits)
                 if isinstance(d, s.ProtocolDefinition)
                 else close_circuit(d, given, self.functions)
             )
@@ -101,23 +106,36 @@ class Models:
             self.lemmas[key] = close_lemma(d, dict(zip(d.parameters, arguments, strict=True)), self.functions)
         return self.lemmas[key]
 
-    def compile(self, p: Protocol, options: tuple[tuple[str, str], ...]) -> Circuit:
-        """The compiler's output reaches the prover only as parsed text."""
-        key = (p, options)
+    def compile(self, source: Model, options: tuple[tuple[str, str | int], ...]) -> Model:
+        """A protocol to a circuit, or a circuit to a protocol. The compiler's output reaches the prover only as parsed text."""
+        key = (source, options)
         if key not in self.made:
-            circuit = reparsed(transformer(p, **dict(options)))
-            self.made[key] = circuit
-            self.origins[circuit] = p
-        found = self.made[key]
-        assert isinstance(found, Circuit)
-        return found
+            given: dict[str, Any] = dict(options)
+            if isinstance(source, Protocol):
+                text = printing.text(transformer(source, **given))
+            else:
+                text = f"{printing.text(source)}\n{mpc(source, **given)}"
+            self.made[key] = made = closed(text)
+            self.origins[made] = source
+        return self.made[key]
+
+    def chain(self, m: Model) -> tuple[Model, ...]:
+        """What a model was compiled from, what that was compiled from, and so on."""
+        found: list[Model] = []
+        while m in self.origins:
+            m = self.origins[m]
+            found.append(m)
+        return tuple(found)
 
 
-def reparsed(circuit: Circuit) -> Circuit:
-    """What the circuit's text says."""
-    items = parse(printing.text(circuit), "<compiled>").items
-    functions = {f.name: f for f in items if isinstance(f, s.FunctionDefinition)}
-    last = items[-1]
+def closed(text: str) -> Model:
+    """The last model of a text, which has no parameters."""
+    definitions = {d.name: d for d in parse(text, "<compiled>").items if not isinstance(d, s.Use)}
+    functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
+    circuits = {k: d for k, d in definitions.items() if isinstance(d, s.CircuitDefinition)}
+    *_, last = definitions.values()
+    if isinstance(last, s.ProtocolDefinition):
+        return close_protocol(last, {}, functions, circuits)
     assert isinstance(last, s.CircuitDefinition)
     return close_circuit(last, {}, functions)
 
@@ -205,13 +223,14 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
         if isinstance(c.statement, s.Reads):
             assert subject is not None
             found: tuple[Judgement, ...] = tuple(Reads(subject, (x,), hints.functions) for x, _ in own)
-            origin, problem = None, "" if own else "no layer is named: the range is empty"
+            origins: tuple[Model, ...] = ()
+            problem = "" if own else "no layer is named: the range is empty"
         else:
-            found, origin, problem = _judgements(c, constants, bound, models, instance, original)
+            found, origins, problem = _judgements(c, constants, bound, models, instance, original)
             subject = next((x for j in found if (x := circuit_of(j)) is not None), None)
             hints = Hints() if subject is None else _hints(trusted.get(subject, []), models)
         text = printer.statement_text(c.statement)
-        yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origin, problem, hints)
+        yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origins, problem, hints)
 
 
 def cuts_of(
@@ -264,17 +283,21 @@ def _each(each: s.ForEach | None, known: dict[str, int], functions: dict[str, s.
 
 
 def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
-    if e.function == "transformer":
-        of = e.arguments[0]
-        p: Model | None = None
+    if e.function in ("transformer", "mpc"):
+        of, wanted = e.arguments[0], Protocol if e.function == "transformer" else Circuit
+        source: Model | None = None
         if isinstance(of, s.Name):
-            p = _named(of.name, bound, models, of.span)
+            source = _named(of.name, bound, models, of.span)
         elif isinstance(of, s.Call):
-            p = _model(of, constants, bound, models)
-        if not isinstance(p, Protocol):
-            raise spec_error("TYPE", "expected a protocol in transformer(...)", e.span)
-        options = tuple((k, x.name) for k, x in e.options if isinstance(x, s.Name))
-        return models.compile(p, options)
+            source = _model(of, constants, bound, models)
+        if not isinstance(source, wanted):
+            raise spec_error("TYPE", f"expected a {'protocol' if wanted is Protocol else 'circuit'} in {e.function}(...)", e.span)
+        given = ((k, _number(x, constants, models.functions) if k in AMOUNTS else x) for k, x in e.options)
+        options = tuple((k, x.name if isinstance(x, s.Name) else x) for k, x in given if isinstance(x, (s.Name, int)))
+        try:
+            return models.compile(source, options)
+        except SpecError as error:
+            raise SpecError(*(replace(d, span=e.span) for d in error.diagnostics)) from None
     if isinstance(models.definitions.get(e.function), (s.ProtocolDefinition, s.CircuitDefinition)):
         return models.close(e.function, tuple(_number(a, constants, models.functions) for a in e.arguments), e.span)
     return None
@@ -291,7 +314,7 @@ def _judgements(
     models: Models,
     instance: dict[str, int],
     original: Models | None,
-) -> tuple[tuple[Judgement, ...], Protocol | None, str]:
+) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
     def protocol(name: str) -> Protocol:
         found = _named(name, bound, models, c.span)
         if not isinstance(found, Protocol):
@@ -309,24 +332,26 @@ def _judgements(
 
     match c.statement:
         case s.Fits(name):
-            return (Fits(protocol(name)),), None, ""
+            return (Fits(protocol(name)),), (), ""
+        case s.Simulates(left, right, rung) if isinstance(q := _named(left, bound, models, c.span), Protocol):
+            return _performs(q, _named(right, bound, models, c.span), rung, models, c.span)
         case s.Simulates(left, right, rung):
             t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
                 raise spec_error("TYPE", f"expected the same inputs and outputs in {left} and {right}", c.span)
-            return (Simulates(t, p),), None, ""
+            return (Simulates(t, p),), (), ""
         case s.Delivers(name, rung):
             return _delivers(_at_rung(circuit(name), rung, c.span), c.span)
         case s.Propagates(name, margin):
             least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
             routed, _, problem = _delivers(circuit(name), c.span)
-            return tuple(Attends(j.circuit, least) for j in routed if isinstance(j, Delivers)), None, problem
+            return tuple(Attends(j.circuit, least) for j in routed if isinstance(j, Delivers)), (), problem
         case s.Selects(selector, count, rows):
             numbers = [_number(e, constants, models.functions) for e in (*selector.arguments, rows, count)]
             if not all(1 <= x <= MAX_SELECTOR for x in numbers):
                 raise spec_error("SIZE", f"expected numbers in 1..{MAX_SELECTOR} in a claim about a selector", c.span)
             *arguments, n, b = numbers
-            return (Selects(Selector(selector.name, tuple(arguments)), n, b),), None, ""
+            return (Selects(Selector(selector.name, tuple(arguments)), n, b),), (), ""
         case s.Computes(name, equation, each):
             model = _named(name, bound, models, c.span)
             subject = subject_of(model)
@@ -343,36 +368,53 @@ def _judgements(
                     _number(each.high, constants, models.functions),
                 )
             )
-            origin = models.origins.get(subject) if isinstance(subject, Circuit) else None
+            origins = models.chain(subject)
             problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
-            return (Computes(subject, folded, span, called(models.functions, folded)),), origin, problem
+            return (Computes(subject, folded, span, called(models.functions, folded)),), origins, problem
         case s.LemmaHolds(lemma, margin):
             least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
             numbers_ = tuple(_number(a, constants, models.functions) for a in lemma.arguments)
-            return (Picks(models.lemma(lemma.function, numbers_, lemma.span), least),), None, ""
+            return (Picks(models.lemma(lemma.function, numbers_, lemma.span), least),), (), ""
         case s.Holds(condition):
             values: dict[str, int] = {}
             named = _sizes(condition, values, lambda n: subject_of(_named(n, bound, models, c.span)))
             folded = fold(named, constants, models.functions)
-            return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), None, ""
+            return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), (), ""
         case s.ForReals(condition, variables, assumption):
             sizes_here: dict[str, int] = {}
             statement, where = _sizes((condition, assumption), sizes_here, lambda n: _named(n, bound, models, c.span))
             folded = fold(statement, constants | sizes_here, models.functions)
             assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
-            return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), None, ""
+            return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), (), ""
         case s.Reads():
             raise TypeError("a cut is no claim about one judgement")
 
 
-def _at_rung(c: Circuit, rung: str, span: Span) -> Circuit:
-    """The circuit on the rung that the claim names; its own if it names none."""
+def _performs(
+    p: Protocol, of: Model, rung: str, models: Models, span: Span
+) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+    """That a protocol simulates a circuit, or the protocol that its circuit was compiled from."""
+    if (p.inputs, p.outputs) != (of.inputs, of.outputs):
+        raise spec_error("TYPE", f"expected the same inputs and outputs in {p.name} and {of.name}", span)
+    if not p.numeric:
+        raise spec_error("TYPE", f"expected a protocol made from a circuit, by mpc(...), found {p.name}", span)
+    at = _at_rung(p, rung, span)
+    if isinstance(of, Circuit):
+        return (Performs(at, _at_rung(of, at.rung, span)),), (), ""
+    return (Returns(at, of),), models.chain(p), ""
+
+
+M = TypeVar("M", Protocol, Circuit)
+
+
+def _at_rung(c: M, rung: str, span: Span) -> M:
+    """The model on the rung that the claim names; its own if it names none."""
     if rung and rung not in RUNGS:
         raise spec_error("NAME", f"expected one of the rungs {', '.join(RUNGS)}, found {rung}", span)
     try:
         return c.at(rung or c.rung)
     except ValueError as reason:
-        raise spec_error("RUNG", f"expected a circuit with the numbers of the rung {rung}: {reason}", span) from None
+        raise spec_error("RUNG", f"expected the numbers of the rung {rung}: {reason}", span) from None
 
 
 def _original(p: Protocol, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
@@ -390,7 +432,7 @@ def _original(p: Protocol, original: Models | None, instance: dict[str, int], sp
     return found
 
 
-def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], None, str]:
+def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
     found: dict[Delivers, None] = {}
     for number, layer in enumerate(c.layers):
         for p in c.packets:
@@ -399,7 +441,7 @@ def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], None, str]
                     found[routing_head(c, number, p)] = None
                 except NotProved as reason:
                     raise spec_error("TYPE", str(reason), span) from None
-    return tuple(found), None, "" if found else "the circuit has no routing layer"
+    return tuple(found), (), "" if found else "the circuit has no routing layer"
 
 
 def sizes(m: Model) -> dict[str, int]:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations, product
-from math import factorial, inf, prod
+from math import ceil, factorial, floor, inf, prod
 from time import monotonic
 
-from checker.kernel.judgements import Computes, Counts, Delivers, Fits, Judgement, Reads, Simulates
+from checker.kernel.judgements import (
+    Computes,
+    Counts,
+    Delivers,
+    Fits,
+    Judgement,
+    OfInputs,
+    Performs,
+    Reads,
+    Returns,
+    Simulates,
+)
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.protocol_rules import instances
 from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
-from checker.kernel.replay.circuit import attention, replay_circuit
+from checker.kernel.replay.circuit import attention, outputs_within, replay_circuit
 from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import evaluate_equation, evaluate_rows, satisfies
@@ -69,13 +80,13 @@ def _products(inputs: tuple[Array, ...], free: set[str]) -> Iterator[Words]:
 
 def circuit_of(j: Judgement) -> Circuit | None:
     """The circuit that a judgement about inputs is about, if it is about one."""
-    m = j.circuit if isinstance(j, (Simulates, Delivers, Reads)) else j.subject if isinstance(j, Computes) else None
+    m = j.circuit if isinstance(j, (Simulates, Delivers, Reads, Performs)) else j.subject if isinstance(j, Computes) else None
     return m if isinstance(m, Circuit) else None
 
 
-def model_of(j: Fits | Simulates | Computes | Reads) -> Protocol | Circuit:
+def model_of(j: OfInputs) -> Protocol | Circuit:
     """The model whose inputs the judgement is about."""
-    return j.protocol if isinstance(j, (Fits, Simulates)) else j.circuit if isinstance(j, Reads) else j.subject
+    return j.protocol if isinstance(j, (Fits, Simulates, Performs, Returns)) else j.circuit if isinstance(j, Reads) else j.subject
 
 
 def adversaries(j: Judgement) -> tuple[Adversary, ...]:
@@ -130,6 +141,15 @@ def violated_by(j: Judgement, words: Words, adversary: Adversary | None) -> str 
             if left.outputs == right.outputs:
                 return None
             return f"the protocol puts out {shown(left.outputs)}, the circuit {shown(right.outputs)}"
+        case Performs(p, c):
+            return _not_performed(p, c, words)
+        case Returns(p, original):
+            mine, theirs = replay_protocol(p, words), replay_protocol(original, words)
+            if mine.fault is not None or theirs.fault is not None:
+                return f"undefined: {_placed(mine.fault or theirs.fault)}"
+            if mine.outputs == theirs.outputs:
+                return None
+            return f"the protocol puts out {shown(mine.outputs)}, the original {shown(theirs.outputs)}"
         case Computes(m, equation, each, functions):
             found = replay_protocol(m, words) if isinstance(m, Protocol) else replay_circuit(m, words, adversary)
             if found.fault is not None:
@@ -161,12 +181,36 @@ def violated_by(j: Judgement, words: Words, adversary: Adversary | None) -> str 
     raise TypeError(f"no inputs to enumerate for {j}")
 
 
+def _not_performed(p: Protocol, c: Circuit, words: Words) -> str | None:
+    """What the protocol does that no run of the circuit does. If the circuit has no run, nothing."""
+    likely, run = replay_circuit(c, words, NEAREST), replay_protocol(p, words)
+    if likely.fault is not None or likely.outputs == run.outputs:
+        return None
+    if run.fault is not None:
+        return f"undefined: {_placed(run.fault)}"
+    try:
+        possible = outputs_within(c, words)
+    except ReplayFault:
+        return None
+    for (name, k), (low, high) in possible.items():
+        if not low <= (word := run.outputs[name][k - 1]) <= high:
+            least, most = ceil(low), floor(high)
+            what = str(least) if least == most else f"{least}..{most}"
+            return f"the protocol puts out {name}[{k}] = {word}, the circuit {what if least <= most else 'no word'}"
+    return None
+
+
+def _placed(fault: ReplayFault | None) -> str:
+    assert fault is not None
+    return f"{fault.place}: {fault}" if fault.place else str(fault)
+
+
 def _rows(rows: tuple[int, ...]) -> str:
     found = sorted(set(rows))
     return f"{'row' if len(found) == 1 else 'rows'} {', '.join(map(str, found))}"
 
 
-def by_enumeration(j: Fits | Simulates | Computes | Reads, most: int, seconds: float = inf) -> Proved:
+def by_enumeration(j: OfInputs, most: int, seconds: float = inf) -> Proved:
     """Proved if nothing is wrong at any input; the budget is `most` inputs and so many seconds.
 
     Below the rung exact numbers are known by bounds, which hold for all valid heads (Def. A.1): all that the local functions and

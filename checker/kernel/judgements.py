@@ -130,6 +130,32 @@ class Simulates:
 
 
 @dataclass(frozen=True, slots=True)
+class Performs:
+    """For every input, the protocol's output is the circuit's (Theorem 3.4). Over exact reals if both compute at softmax; at
+    rounded every run of the protocol, however it stores its numbers, is a run of the circuit with valid heads (Def. A.1).
+
+    An input says nothing for which the circuit has no run: where its own numbers are not representable, say.
+    """
+
+    protocol: Protocol
+    circuit: Circuit
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name} simulates {self.circuit.name} at {self.circuit.rung}"
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """For every input, the output of a protocol made from a circuit is that of the protocol which the circuit was made from."""
+
+    protocol: Protocol
+    original: Protocol
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name} simulates {self.original.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """A comparison of sizes, counted on the models."""
 
@@ -200,20 +226,8 @@ class Reads:
         return f"{self.circuit.name}: {'; '.join(map(str, self.cuts))}"
 
 
-Judgement = (
-    Fits
-    | Computes
-    | Selects
-    | Propagates
-    | Attends
-    | Delivers
-    | LayerStep
-    | Simulates
-    | Counts
-    | ForReals
-    | Picks
-    | Reads
-)
+OfInputs = Fits | Simulates | Performs | Returns | Computes | Reads  # what an input can refute
+Judgement = OfInputs | Selects | Propagates | Attends | Delivers | LayerStep | Counts | ForReals | Picks
 
 
 def digest(judgement: Judgement) -> str:

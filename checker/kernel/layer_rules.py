@@ -106,7 +106,7 @@ def _dealt(c: Circuit, p: Protocol) -> str:
         found = sem.inputs_read(c, layer, i, replace(rows[w], noise=(w, off) if off else None))
         for a in p.inputs:
             words = found.get(a.name, {})
-            place = held(p.inputs, a.name, i, p.memory)
+            place = held(p.inputs, a.name, i, p.packing)
             if sorted(words) != list(place):
                 raise NotProved(f"row {w} reads {a.name} at {sorted(words)}, machine {i} holds {list(place)}")
             for k in place:
@@ -143,7 +143,7 @@ def _finishes(c: Circuit, p: Protocol) -> str:
         raise NotProved(f"expected to finish on rows 1..{len(words)}")
     for w, (name, k) in enumerate(words, 1):
         i = sem.machine_of(c, w)
-        if not (1 <= i <= p.machines and k in held(p.outputs, name, i, p.memory)):
+        if not (1 <= i <= p.machines and k in held(p.outputs, name, i, p.packing)):
             raise NotProved(f"row {w} finishes as machine {i}, on which {name}[{k}] does not lie")
     _reads_all(c, p, c.finish, len(c.layers))
     if c.finish.body != p.finish:
@@ -164,7 +164,7 @@ def _same_local(c: Circuit, p: Protocol, layer: Layer, number: int) -> str:
     for i, inbox in listed.inboxes.items():
         conditions: list[Condition] = []
         mine = _effect(p, body, number, i, inbox, inputs)
-        words = {a.name: {k: t.read(inputs[a.name], k) for k in held(p.inputs, a.name, i, p.memory)} for a in p.inputs}
+        words = {a.name: {k: t.read(inputs[a.name], k) for k in held(p.inputs, a.name, i, p.packing)} for a in p.inputs}
         theirs = sem.run_row(c, layer, i, words if number == 1 else {}, inbox, conditions)
         for condition in conditions:
             prove(condition.term, known, f"row {i}: {condition.reason}", tally)
@@ -255,7 +255,7 @@ def _collected(c: Circuit, p: Protocol, number: int) -> str:
     unknown: dict[tuple[str, int], Term] = {}
     for i in range(1, p.machines + 1):
         for a in p.outputs:
-            for k in held(p.outputs, a.name, i, p.memory):
+            for k in held(p.outputs, a.name, i, p.packing):
                 unknown[a.name, k] = t.variable(f"{a.name}[{k}] of machine {i}", a.low, a.high)
                 states[i].assigned[a.name, k] = unknown[a.name, k]
     rows, off = _static_sum(c, list(c.layers[number].heads), states), error(c, number)

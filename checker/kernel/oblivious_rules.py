@@ -108,10 +108,10 @@ def _step(p: Protocol, r: int, boxes: Boxes, inputs: sem.Inputs, forms: Forms) -
             to = at.exactly(m.destination, "a destination").tolist()
             for i, goes, j in zip(machines, sent, to, strict=True):
                 if goes:
-                    sends[i] += len(m.words)
+                    sends[i] += p.cost(m.tag)
                     posts[j].append((i, place, m.tag))
     within(p, r, sends.items(), "sends")
-    within(p, r, ((i, sum(len(p.message(tag).words) for _, _, tag in box)) for i, box in posts.items()), "receives")
+    within(p, r, ((i, sum(p.cost(tag) for _, _, tag in box)) for i, box in posts.items()), "receives")
     return {i: tuple((tag, source) for source, _, tag in sorted(box)) for i, box in posts.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from checker.kernel.judgements import Computes, Fits
+from checker.kernel.mpc_rules import fits_with_numbers
 from checker.kernel.oblivious_rules import MANY, follow
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.solver import Later, Tally, prove
@@ -22,7 +23,9 @@ from checker.semantics.values import Unsupported
 def fits(j: Fits) -> Proved:
     """Follow the protocol round by round over unknown inputs. A round with `keeps` starts from every state of the
     same shape that satisfies the invariant, which is shown to hold where the round is entered. Many machines are followed
-    together if who sends to whom does not depend on data."""
+    together if who sends to whom does not depend on data; a protocol with numbers also over all functions of its circuit."""
+    if j.protocol.numeric:
+        return fits_with_numbers(j)
     if j.protocol.machines >= MANY:
         try:
             return _fits_together(j)
@@ -165,7 +168,7 @@ def computes(j: Computes, protocol_fits: Proved) -> Proved:
     """Run the protocol over unknown inputs to its output terms, and compare them with the reference. That the run is
     defined is the premise."""
     p = j.subject
-    if not isinstance(p, Protocol) or protocol_fits.judgement != Fits(p):
+    if not isinstance(p, Protocol) or p.numeric or protocol_fits.judgement != Fits(p):
         raise NotProved("the rule needs a protocol that fits")
     tally = Tally()
     try:

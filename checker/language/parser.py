@@ -184,7 +184,7 @@ class _Build(Transformer_NonRecursive):
     ) -> s.ProtocolDefinition:
         at = Span(self.file, at.line, at.column, len("protocol"))
         t = self._sort("protocol", name, at, parts, ("word", "memory", "machines", "finish"))
-        settings = tuple((key, t[key][0][1]) for key in ("word", "memory", "machines"))
+        settings = tuple((key, t[key][0][1]) for key in ("word", "memory", "address", "machines") if key in t)
         return s.ProtocolDefinition(
             str(name),
             parameters,
@@ -228,9 +228,7 @@ class _Build(Transformer_NonRecursive):
             span=at,
         )
 
-    def r_lemma(
-        self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any
-    ) -> s.LemmaDefinition:
+    def r_lemma(self, at: Span, name: Token, parameters: tuple[str, ...], where: s.Expr | None, *parts: Any) -> s.LemmaDefinition:
         at = Span(self.file, at.line, at.column, len("lemma"))
         t = self._sort("lemma", name, at, parts, ("rows", "query", "key", "reads"))
         self._at_most_one("lemma", name, at, t, ("mask",))
@@ -268,6 +266,9 @@ class _Build(Transformer_NonRecursive):
 
     def r_memory(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
         return ("memory", e)
+
+    def r_address(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
+        return ("address", e)
 
     def r_machines(self, at: Span, e: s.Expr) -> tuple[str, s.Expr]:
         return ("machines", e)
@@ -322,7 +323,10 @@ class _Build(Transformer_NonRecursive):
     def r_range_type(self, at: Span, low: s.Expr, high: s.Expr) -> s.Type:
         return s.RangeType(low, high, span=at)
 
-    def r_message(self, at: Span, tag: Token, *words: s.Type) -> s.MessageDeclaration:
+    def r_numbers_type(self, at: Span, count: s.Expr, step: s.Expr | None = None) -> s.NumbersType:
+        return s.NumbersType(count, step, span=at)
+
+    def r_message(self, at: Span, tag: Token, *words: s.Type | s.NumbersType) -> s.MessageDeclaration:
         return s.MessageDeclaration(str(tag), words, span=at)
 
     def r_messages(self, at: Span, *messages: s.MessageDeclaration) -> tuple[str, tuple[s.MessageDeclaration, ...]]:

@@ -104,7 +104,9 @@ def _statement(st: s.Statement, indent: str) -> str:
             return f"{array}[{expression(index)}] = {expression(value)};"
 
 
-def _type(t: s.Type) -> str:
+def _type(t: s.Type | s.NumbersType) -> str:
+    if isinstance(t, s.NumbersType):
+        return f"number[{expression(t.count)}]" + ("" if t.step is None else f" by {expression(t.step)}")
     return "word" if isinstance(t, s.WordType) else f"{expression(t.low, SUM)}..{expression(t.high, SUM)}"
 
 

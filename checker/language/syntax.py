@@ -218,6 +218,15 @@ Type = WordType | RangeType
 
 
 @dataclass(frozen=True, slots=True)
+class NumbersType:
+    """A vector of `count` numbers: multiples of `step` as long as a word, or real numbers if there is no step."""
+
+    count: Expr
+    step: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayDeclaration:
     name: str
     size: Expr
@@ -229,7 +238,7 @@ class ArrayDeclaration:
 @dataclass(frozen=True, slots=True)
 class MessageDeclaration:
     tag: str
-    words: tuple[Type, ...]
+    words: tuple[Type | NumbersType, ...]
     span: Span = _span()
 
 
@@ -262,7 +271,7 @@ class FunctionDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolDefinition:
-    """Def. 2.3. `settings` holds word, memory and machines."""
+    """Def. 2.3. `settings` holds word, memory, machines and, if it is not 0, address."""
 
     name: str
     parameters: tuple[str, ...]
@@ -591,6 +600,20 @@ def free_names(node: object) -> set[str]:
             return {x for y in node for x in free_names(y)}
     fields = getattr(node, "__dataclass_fields__", None)
     return set() if fields is None else {x for f in fields if f != "span" for x in free_names(getattr(node, f))}
+
+
+OF_CIRCUITS = {"query": 5, "key": 5, "value": 5, "attends": 4, "readout": 3}  # functions of a circuit, with their arguments
+
+
+def circuits_called(node: object) -> set[str]:
+    """The circuits whose row-wise functions are called in a tree: query(T, layer, head, row's number, row) and the like."""
+    if isinstance(node, tuple):
+        return {x for y in node for x in circuits_called(y)}
+    found: set[str] = set()
+    if isinstance(node, Call) and node.function in OF_CIRCUITS and node.arguments and isinstance(node.arguments[0], Name):
+        found.add(node.arguments[0].name)
+    fields = getattr(node, "__dataclass_fields__", None)
+    return found if fields is None else found | {x for f in fields if f != "span" for x in circuits_called(getattr(node, f))}
 
 
 def mentions(node: object, *names: str) -> bool:

@@ -17,9 +17,13 @@ def _array(a: Array, word: int, readout: s.Expr | None = None) -> s.ArrayDeclara
 
 
 def _message(m: MessageType, word: int) -> s.MessageDeclaration:
-    return s.MessageDeclaration(
-        m.tag, tuple(s.WordType() if r == (0, 2**word - 1) else s.RangeType(s.Number(r[0]), s.Number(r[1])) for r in m.words)
+    words: tuple[s.Type | s.NumbersType, ...] = tuple(
+        s.WordType() if r == (0, 2**word - 1) else s.RangeType(s.Number(r[0]), s.Number(r[1])) for r in m.words
     )
+    if m.numbers is not None:
+        step = None if m.numbers.step is None else s.Number(m.numbers.step)
+        words = (*words, s.NumbersType(s.Number(m.numbers.count), step))
+    return s.MessageDeclaration(m.tag, words)
 
 
 def protocol_definition(p: Protocol) -> s.ProtocolDefinition:
@@ -29,7 +33,11 @@ def protocol_definition(p: Protocol) -> s.ProtocolDefinition:
         (),
         None,
         (),
-        (("word", s.Number(p.word)), ("memory", s.Number(p.memory)), ("machines", s.Number(p.machines))),
+        tuple(
+            (key, s.Number(value))
+            for key in ("word", "memory", "address", "machines")
+            if (value := getattr(p, key)) or key != "address"
+        ),
         tuple(_array(a, p.word) for a in p.inputs),
         tuple(_array(a, p.word) for a in p.outputs),
         p.requires,
@@ -111,6 +119,8 @@ def definition(m: Model) -> s.Definition:
 
 
 def text(*models: Model) -> str:
-    """The models one after the other, after the functions that they use."""
-    functions = {f.name: f for m in models for f in m.functions}
-    return "\n\n".join(printer.item(d) for d in (*functions.values(), *map(definition, models))) + "\n"
+    """The models one after the other, after the functions and the circuits that they use."""
+    circuits = {c.name: c for m in models if isinstance(m, Protocol) for c in m.circuits}
+    whole = (*circuits.values(), *(m for m in models if m not in circuits.values()))
+    functions = {f.name: f for m in whole for f in m.functions}
+    return "\n\n".join(printer.item(d) for d in (*functions.values(), *map(definition, whole))) + "\n"

@@ -16,13 +16,12 @@ from checker.kernel.judgements import (
     Computes,
     Counts,
     Delivers,
-    Fits,
     ForReals,
     Judgement,
+    OfInputs,
     Picks,
     Reads,
     Selects,
-    Simulates,
 )
 from checker.kernel.lemma_rows import Mistaken, Never
 from checker.kernel.limits import ENUMERATED
@@ -104,11 +103,11 @@ class Checker:
                 return early
         try:
             name = f"{claim.theorem}[{','.join(f'{k}={x}' for k, x in claim.instance)}]/{claim.name}"
-            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origin, claim.hints)))
+            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name, claim.origins, claim.hints)))
         except NotProved as failure:
             reason, model = str(failure), failure.model
         end = max(end, monotonic() + AFTER_PROOF * self.timeout)
-        if isinstance(j, (Fits, Simulates, Computes, Reads)):
+        if isinstance(j, OfInputs):
             witness = from_model(j, model, end)
             if witness is not None:
                 return Outcome("REFUTED", witness=witness)
@@ -143,7 +142,7 @@ class Checker:
     def _search(self, j: Judgement, budget: int, seconds: float, quick: bool = False) -> Search:
         if isinstance(j, Delivers):
             return search_routing(j, budget, seconds, quick)
-        assert isinstance(j, (Fits, Simulates, Computes, Reads))
+        assert isinstance(j, OfInputs)
         circuit, end = circuit_of(j), monotonic() + seconds
         if not quick and circuit is not None and circuit.rung != "exact":
             early = search(j, budget, HARDMAX_FIRST * seconds, quick=True)

@@ -46,9 +46,7 @@ def run(work: Work, tasks: dict[int, Task], address: str) -> Iterator[Done]:
         threads = max(1, sum(client.nthreads().values()))
         size = max(1, min(LARGEST, len(tasks) // (BATCHES * threads)))
         batches = [batch for same in _neighbours(tasks) for batch in _cut(same, size)]
-        futures = {
-            client.submit(settle_batch, _request(work, tasks, batch), stop.name, pure=False): batch for batch in batches
-        }
+        futures = {client.submit(settle_batch, _request(work, tasks, batch), stop.name, pure=False): batch for batch in batches}
         try:
             for future in as_completed(futures):
                 yield from _done(work, tasks, futures[future], future, address)

@@ -17,7 +17,7 @@ from time import monotonic
 from checker.kernel.algebra import assumption_holds, wrong_at
 from checker.kernel.certificates import Violation, selects
 from checker.kernel.enumeration import circuit_of, every_input, input_count, model_of, violated, violated_by, violation
-from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Picks, Reads, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, OfInputs, Performs, Picks, Reads, Returns, Simulates
 from checker.kernel.lemma_rows import Mistaken, all_states
 from checker.kernel.proofs import NotProved, Witness
 from checker.kernel.protocol_rules import instances
@@ -28,6 +28,7 @@ from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import Message, satisfies
 from checker.kernel.replay.lemmas import admitted
 from checker.kernel.replay.lemmas import wrong as lemma_wrong
+from checker.kernel.replay.protocol import replay_protocol
 from checker.kernel.routing_rules import selector_of
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
@@ -43,7 +44,7 @@ from checker.semantics.terms import Value
 from checker.semantics.values import Unsupported
 
 Words = dict[str, tuple[int, ...]]
-InputJudgement = Fits | Simulates | Computes | Reads
+InputJudgement = OfInputs
 InputKey = tuple[tuple[str, tuple[int, ...]], ...]
 Outputs = dict[tuple[str, int], Value]
 Wrong = tuple[str, Adversary]  # what is wrong, and with which adversary
@@ -103,7 +104,9 @@ def confirmed(
 
     Below the rung exact replay alone looks; a `quick` look leaves it out where hardmax does nothing wrong.
     """
-    c = circuit_of(j)
+    c, m = circuit_of(j), model_of(j)
+    if isinstance(m, Protocol) and m.numeric:
+        return None if quick and not suspicious(j, words) else violation(j, words, end, only)
     if c is not None and c.rung != "exact":
         return None if quick and not suspicious(_at_exact(j), words) else violation(j, words, end, only)
     if not suspicious(j, words):
@@ -161,8 +164,9 @@ RUNS = Runs()
 
 def suspicious(j: InputJudgement, words: Words) -> bool:
     """Is something wrong at this input, by the evaluator? Where that has no answer, by replay."""
-    c = circuit_of(j)
-    if c is not None and c.rung != "exact":
+    c, m = circuit_of(j), model_of(j)
+    numeric = isinstance(m, Protocol) and m.numeric
+    if not isinstance(j, Performs) and (numeric or (c is not None and c.rung != "exact")):
         return violated(j, words) is not None
     try:
         match j:
@@ -172,7 +176,9 @@ def suspicious(j: InputJudgement, words: Words) -> bool:
                 return RUNS.outputs(c, words) != RUNS.outputs(p, words)
             case Computes(m):
                 return not _equation_holds(m, j, words, RUNS.outputs(m, words))
-            case Reads():
+            case Performs(p, c):
+                return _outputs_of(p, words) != RUNS.outputs(c.at("exact"), words)
+            case Returns() | Reads():
                 return violated(j, words) is not None
     except Fault:
         return True
@@ -190,6 +196,12 @@ def _at_exact(j: InputJudgement) -> InputJudgement:
         case Reads(c):
             return replace(j, circuit=c.at("exact"))
     return j
+
+
+def _outputs_of(p: Protocol, words: Words) -> Outputs:
+    """What replay says that a protocol with numbers puts out; nothing if it is undefined."""
+    outputs = replay_protocol(p, words).outputs
+    return {(name, k): x for name, array in outputs.items() for k, x in enumerate(array, 1)}
 
 
 def _unfit(p: Protocol, words: Words) -> bool:

@@ -20,9 +20,11 @@ from checker.kernel.judgements import (
     ForReals,
     Judgement,
     LayerStep,
+    Performs,
     Picks,
     Propagates,
     Reads,
+    Returns,
     Selects,
     Simulates,
     digest,
@@ -30,6 +32,7 @@ from checker.kernel.judgements import (
 from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
 from checker.kernel.lemma_rules import margin_of, picks
 from checker.kernel.margins import attends, margins, propagates
+from checker.kernel.mpc_rules import computes_by_performing, performs, returns
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.kernel.routing_rules import delivers, routing_head, selector_of
@@ -41,6 +44,7 @@ from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
 from checker.semantics.precision import packets_of
 
+Model = Protocol | Circuit
 NO_HINTS = Hints()
 RULES: dict[type, Callable[..., Proved]] = {
     Fits: fits,
@@ -51,6 +55,8 @@ RULES: dict[type, Callable[..., Proved]] = {
     Delivers: delivers,
     LayerStep: layer_step,
     Simulates: simulates,
+    Performs: performs,
+    Returns: returns,
     Counts: counts,
     ForReals: for_reals,
     Picks: picks,
@@ -73,14 +79,35 @@ class Obligation:
         return digest(self.judgement)
 
 
-def obligation(j: Judgement, name: str, origin: Protocol | None = None, hints: Hints = NO_HINTS) -> Obligation:
-    """The graph under a judgement. Raises `NotProved` if the circuit does not have the parts that its rule speaks of."""
+def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: Hints = NO_HINTS) -> Obligation:
+    """The graph under a judgement; `origins` are what its model was compiled from, what that was compiled from, and so on.
+
+    Raises `NotProved` if the circuit does not have the parts that its rule speaks of.
+    """
     premises: list[Obligation] = []
     rule: Callable[..., Proved] = RULES[type(j)]
     match j:
+        case Computes(Protocol() as p, equation, each, functions) if p.numeric:
+            if not origins or not isinstance(c := origins[0], Circuit):
+                raise NotProved("the protocol was not compiled from a circuit here")
+            rule, at = computes_by_performing, c.at(p.rung)
+            premises = [
+                obligation(Performs(p, at), f"{name}/performs"),
+                obligation(Computes(at, equation, each, functions), f"{name}/circuit", origins[1:], hints),
+            ]
         case Computes(Protocol() as p):
             premises = [obligation(Fits(p), f"{name}/fits")]
-        case Computes(Circuit() as c, equation, each, functions) if origin is not None:
+        case Performs(p):
+            premises = [obligation(Fits(p), f"{name}/fits")]
+        case Returns(p, original):
+            if not origins or not isinstance(c := origins[0], Circuit):
+                raise NotProved("the protocol was not compiled from a circuit here")
+            at = c.at(p.rung)
+            premises = [
+                obligation(Performs(p, at), f"{name}/there"),
+                obligation(Simulates(at, original), f"{name}/back"),
+            ]
+        case Computes(Circuit() as c, equation, each, functions) if origins and isinstance(origin := origins[0], Protocol):
             rule = computes_by_simulation
             premises = [
                 obligation(Simulates(c, origin), f"{name}/simulates"),

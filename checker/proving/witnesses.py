@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from checker.kernel.enumeration import shown
-from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, Reads, Simulates
+from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, OfInputs, Performs, Reads, Returns, Simulates
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.adversaries import NEAREST, Adversary
 from checker.kernel.replay.circuit import CircuitRun, replay_circuit
@@ -27,13 +27,17 @@ class Disagreement(Exception):
     """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
 
 
-def of_input(j: Fits | Simulates | Computes | Reads, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
+def of_input(j: OfInputs, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:
     """The witness for one input that replay has confirmed, with this adversary on the rung rounded."""
     match j:
         case Simulates(c, p):
             table = _side_by_side(c, p, words, adversary)
         case Fits(p):
             table = _traffic(p, words)
+        case Performs(p, c):
+            table = [*_protocol_outputs(p, words), *_rung(c, adversary), *_outputs(c, words, adversary)[-2:]]
+        case Returns(p, original):
+            table = [*_protocol_outputs(p, words), *_protocol_outputs(original, words)]
         case Computes():
             table = _outputs(j.subject, words, adversary)
         case Reads(c):
@@ -188,6 +192,10 @@ def _traffic(p: Protocol, words: Words) -> list[str]:
 def _word(outputs: Words, key: tuple[str, int]) -> int:
     name, k = key
     return outputs[name][k - 1]
+
+
+def _protocol_outputs(p: Protocol, words: Words) -> list[str]:
+    return [f"protocol {p.name}: {line}" for line in _outputs(p, words, NEAREST)]
 
 
 def _outputs(m: Protocol | Circuit, words: Words, adversary: Adversary) -> list[str]:

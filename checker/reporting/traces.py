@@ -48,12 +48,12 @@ def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
         last = r == len(p.rounds)
         name = "finish" if last else f"{r + 1} {p.rounds[r].name}"
         for i, inbox in inboxes.items():
-            dealt = _entries(p.inputs, words, i, p.memory) if r == 0 else []
+            dealt = _entries(p.inputs, words, i, p.packing) if r == 0 else []
             knows = _listed([*dealt, *(f"{_message(m)} from {m.source}" for m in inbox)])
             sent = run.sent[r].get(i, ()) if r < len(run.sent) else ()
             does = [f"{_message(m)} to {m.destination}" for m in sent]
             if last:
-                does = _entries(p.outputs, run.outputs, i, p.memory)
+                does = _entries(p.outputs, run.outputs, i, p.packing)
             received = str(_cost(run.inboxes[r + 1][i])) if r + 1 < len(run.inboxes) else "-"
             rows.append(
                 (

@@ -125,6 +125,25 @@ class Vec:
         return Vec(entries, self.length, {j: c * factor for j, c in self.rows.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """So many coordinates of a vector, and what each of them is, over `lane` terms."""
+
+    length: int
+    each: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """A vector of unknown numbers in pieces, one behind the other (see `semantics/lanes.py`)."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(p.length for p in self.pieces)
+
+
 def total(vectors: Sequence[Vec]) -> Vec:
     """The sum of vectors, at least one."""
     if len(vectors) == 1:
@@ -143,6 +162,7 @@ def total(vectors: Sequence[Vec]) -> Vec:
     return Vec(entries, max(x.length for x in vectors), {j: c for j, c in rows.items() if c != 0})
 
 
+Word = Any  # of a message: a Value, or the Vec behind the words
 Meaning = Any  # a Value, a View, a Vec, or a frozenset of machines
 
 
@@ -160,6 +180,7 @@ class Scope:
     at: Callable[[Value], tuple[Message, ...]] | None = None
     machines: int = 0
     builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = field(default_factory=dict)
+    lanes: Callable[[s.Reduce, Scope], Meaning | None] | None = None  # for all coordinates at once, where that can be
     calls: int = 0
 
     def bind(self, **names: Meaning) -> Scope:
@@ -226,7 +247,7 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             inner = replace(scope, inbox=scope.at(m), names={**scope.names, "self": m})
             return evaluate(expression, inner)
         case s.Vector(items):
-            return join([evaluate(i, scope) for i in items])
+            return joined([evaluate(i, scope) for i in items], e.span)
         case s.Call():
             return _call(e, scope)
 
@@ -247,6 +268,8 @@ def truth(x: Meaning, span: Span) -> Value:
 
 
 def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
+    if isinstance(array, Lanes):
+        return _lane(array, number(index, e.span), e)
     if isinstance(array, Vec):
         index = number(index, e.span)
         if isinstance(index, Term) or not t.is_whole(index) or not 1 <= index <= array.length:
@@ -270,6 +293,25 @@ def _index(e: s.Index, array: Meaning, index: Value, scope: Scope) -> Value:
     if not isinstance(index, Term) and not array.low <= index <= array.high:
         return 0  # only reached under a guard that must be shown to fail
     return array.get(index)
+
+
+def _lane(vector: Lanes, index: Value, e: s.Index) -> Value:
+    """The coordinate at a place, or at c + offset for all c of a range that lies within one piece."""
+    from checker.semantics import lanes
+
+    low, high = t.bounds(index)
+    constant, parts = t.split(index)
+    if low is None or high is None or not t.is_whole(index) or low < 1 or high > vector.length:
+        raise Fault(f"coordinate {t.show(index)} of a vector of {vector.length}", e.span)
+    start = 0
+    for p in vector.pieces:
+        if start < low and high <= start + p.length:
+            if not isinstance(index, Term):
+                return lanes.at(p.each, int(index) - start)
+            if [*parts.values()] == [1] and next(iter(parts)).op == "var" and t.is_whole(constant):
+                return lanes.shifted(p.each, int(constant) - start)
+        start += p.length
+    raise Unsupported("coordinates of several pieces")
 
 
 def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span) -> Value:
@@ -345,6 +387,8 @@ def items(binder: s.Binder, scope: Scope) -> Iterator[tuple[Value, dict[str, Mea
 
 
 def _reduce(e: s.Reduce, scope: Scope) -> Meaning:
+    if scope.lanes is not None and (all_at_once := scope.lanes(e, scope)) is not None:
+        return all_at_once
     if scope.conditions is not None and (interval := search_range(e, scope)) is not None:
         return _search(e, *interval, scope)
     found: list[tuple[Value, Any]] = []
@@ -426,13 +470,17 @@ def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -
     if kind == "vector":
         if any(g is not True for g, _ in found):
             raise Unsupported("a vector of items that may be missing")
-        return join([x for _, x in found])
+        return joined([x for _, x in found], span)
     if kind == "only" and len(found) == 1 and found[0][0] is True:
         return found[0][1]
+    if kind == "only" and any(isinstance(x, Vec | Lanes) for _, x in found):
+        raise Fault(f"expected exactly one, found {len(found)}", span)
     logical = kind in ("any", "all", "count") or (kind == "only" and all(v.is_boolean(x) for _, x in found))
     for _, x in found:
         (truth if logical else number)(x, span)
     result: Value
+    if kind == "sum" and found and all(g is True for g, _ in found):
+        return v.total(x for _, x in found)
     if kind in ("sum", "count"):
         result = 0
         for g, x in found:
@@ -460,8 +508,15 @@ def _fold(kind: str, found: list[tuple[Value, Any]], scope: Scope, span: Span) -
     return result
 
 
-def join(parts: list[Meaning], span: Span = NOWHERE) -> Vec:
+def joined(parts: list[Meaning], span: Span = NOWHERE) -> Vec | Lanes:
     """One vector of numbers and vectors, one behind the other."""
+    if any(isinstance(x, Lanes) for x in parts):
+        return Lanes(tuple(p for x in parts for p in _pieces(x, span)))
+    return join(parts, span)
+
+
+def join(parts: list[Meaning], span: Span = NOWHERE) -> Vec:
+    """The same of numbers and vectors with entries."""
     entries: dict[int, Value] = {}
     length = 0
     for part in parts:
@@ -476,6 +531,16 @@ def join(parts: list[Meaning], span: Span = NOWHERE) -> Vec:
             if isinstance(value, Term) or value != 0:
                 entries[length] = value
     return Vec(entries, length)
+
+
+def _pieces(x: Meaning, span: Span) -> tuple[Piece, ...]:
+    if isinstance(x, Lanes):
+        return x.pieces
+    if isinstance(x, Vec):
+        if x.rows or x.noise:
+            raise Unsupported("a vector of an unknown row")
+        return tuple(Piece(1, x.entries.get(k, 0)) for k in range(1, x.length + 1))
+    return (Piece(1, number(x, span)),)
 
 
 def _call(e: s.Call, scope: Scope) -> Meaning:
@@ -501,6 +566,8 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
         return _angle(e, arguments_)
     for x in arguments_:
         number(x, e.span)
+    if name in ("exp", "log"):
+        return _exponential(e, arguments_[0], scope)
     if name in ("min", "max"):
         result = arguments_[0]
         for x in arguments_[1:]:
@@ -515,6 +582,16 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
     if name in _ROUNDING:
         return _ROUNDING[name](arguments_[0])
     raise Fault(f"{name} is not a function", e.span)
+
+
+def _exponential(e: s.Call, x: Value, scope: Scope) -> Value:
+    """exp(x), or log(x) of a positive number."""
+    if e.function == "log":
+        scope.require(v.less(0, x), f"log of {t.show(x)}: expected a positive number", e.span)
+    try:
+        return t.exponential(x) if e.function == "exp" else t.logarithm(x)
+    except ValueError as reason:
+        raise Unsupported(str(reason)) from None
 
 
 def _natural(n: Value, what: str, e: s.Call) -> int:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from checker.language import syntax as s
+from checker.language.diagnostics import Span
 from checker.models.protocol import Array, MessageType
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic
-from checker.semantics.expressions import Fault, Scope, View, evaluate, items, number, truth
+from checker.semantics.expressions import Fault, Lanes, Meaning, Piece, Scope, Vec, View, Word, evaluate, items, number, truth
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -20,7 +21,7 @@ class Sent:
     """A message on its way: it goes out if `guard` holds."""
 
     tag: str
-    words: tuple[Value, ...]
+    words: tuple[Word, ...]
     destination: Value
     guard: Value
 
@@ -61,10 +62,13 @@ class _Run:
                     self.assign(st, scope)
 
     def send(self, st: s.Send, scope: Scope) -> None:
+        kind = self.messages[st.tag]
         words = tuple(evaluate(w, scope) for w in st.words)
         destination = evaluate(st.destination, scope)
-        for word, (low, high) in zip(words, self.messages[st.tag].words, strict=True):
+        for word, (low, high) in zip(words, kind.words, strict=kind.numbers is None):
             check_range(word, low, high, f"a word of {st.tag}", st, scope)
+        if kind.numbers is not None:
+            words = (*words[:-1], vector(words[-1], kind.numbers.count, f"the numbers of {st.tag}", st.span))
         check_range(destination, 1, self.machines, "a destination", st, scope)
         self.sent.append(Sent(st.tag, words, destination, scope.guard))
 
@@ -80,6 +84,16 @@ class _Run:
         scope.require(index in place, f"{st.array}[{index}] does not lie on this machine", st.span)
         check_range(value, array.low, array.high, st.array, st, scope)
         self.assigned.setdefault((st.array, int(index)), []).append((scope.guard, value))
+
+
+def vector(value: Meaning, count: int, what: str, span: Span) -> Vec | Lanes:
+    """A vector of `count` coordinates, padded with zeros."""
+    found = value if isinstance(value, Vec | Lanes) else Vec({1: number(value, span)}, 1)
+    if found.length > count:
+        raise Fault(f"{what} are {found.length}: expected at most {count}", span)
+    if isinstance(found, Lanes):
+        return found if found.length == count else Lanes((*found.pieces, Piece(count - found.length, 0)))
+    return found if found.length == count else Vec(found.entries, count)
 
 
 def check_range(value: Value, low: int, high: int, what: str, st: s.Statement, scope: Scope) -> None:

@@ -84,7 +84,7 @@ def machine_scope(p: Protocol, inputs: Inputs, first: bool, machine: Value, inbo
         if not first:
             places[a.name] = range(1, 1)
         elif not isinstance(machine, Term):
-            places[a.name] = held(p.inputs, a.name, int(machine), p.memory)
+            places[a.name] = held(p.inputs, a.name, int(machine), p.packing)
         if a.name in places:
             names[a.name] = local_view(a.name, inputs[a.name], places[a.name])
     return Scope(names, functions_of(p), inbox=inbox, held=places, conditions=conditions)
@@ -116,7 +116,7 @@ def _uniform_step(p: Protocol, r: Round, state: Uniform, inputs: Inputs) -> Step
     me = self_term(p.machines)
     conditions: list[Condition] = []
     effect = run_local(r.body, machine_scope(p, inputs, False, me, state.inbox, conditions), p.messages, p.machines)
-    words = sum(len(m.words) for m in effect.sent)
+    words = sum(p.cost(m.tag) for m in effect.sent)
     inbox: list[Message] = []
     for m in effect.sent:
         if m.guard is not True:
@@ -150,8 +150,8 @@ def listed_step(p: Protocol, r: int, state: Listed, inputs: Inputs) -> Step:
     for i, effect in effects.items():
         for m in effect.sent:
             _deliver(m, i, inboxes)
-    traffic = [Traffic(i, "sends", _words((m.guard, len(m.words)) for m in e.sent)) for i, e in effects.items()]
-    traffic += [Traffic(i, "receives", _words((m.guard, len(m.words)) for m in box)) for i, box in inboxes.items()]
+    traffic = [Traffic(i, "sends", _words((m.guard, p.cost(m.tag)) for m in e.sent)) for i, e in effects.items()]
+    traffic += [Traffic(i, "receives", _words((m.guard, p.cost(m.tag)) for m in box)) for i, box in inboxes.items()]
     return Step(Listed({i: tuple(box) for i, box in inboxes.items()}), conditions, traffic, effects)
 
 
@@ -186,7 +186,7 @@ def finish(p: Protocol, state: State, inputs: Inputs) -> tuple[dict[tuple[str, i
 
 
 def finish_at(p: Protocol, machine: int, inbox: Inbox, inputs: Inputs, conditions: list[Condition]) -> Effect:
-    places = {a.name: (a, held(p.outputs, a.name, machine, p.memory)) for a in p.outputs}
+    places = {a.name: (a, held(p.outputs, a.name, machine, p.packing)) for a in p.outputs}
     scope = machine_scope(p, inputs, not p.rounds, machine, inbox, conditions)
     return run_local(p.finish, scope, p.messages, p.machines, places)
 

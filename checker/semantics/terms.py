@@ -6,7 +6,7 @@ Terms are over integers (or fractions, in a circuit's averages) and booleans. Ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Union
@@ -96,6 +96,58 @@ def coordinate(row: int, place: int) -> Term:
 def real(name: str) -> Term:
     """An unknown real number that is named in a claim."""
     return _STORE.make("real", (name,))
+
+
+def lane(family: Hashable, offset: int) -> Term:
+    """Coordinate c + offset of a family of unknown real numbers, c any place (see `semantics/lanes.py`)."""
+    return _STORE.make("lane", (family, offset))
+
+
+def entry(family: Hashable, place: int) -> Term:
+    """One coordinate of a family of unknown real numbers."""
+    return _STORE.make("entry", (family, place))
+
+
+def lane_sum(value: Value, length: int) -> Value:
+    """The sum of what is said of c, for c = 1..length."""
+    return _STORE.make("lanes", (value, length))
+
+
+def exponential(value: Value) -> Value:
+    """e^value, which is positive; the exponential of a logarithm is what it is of."""
+    if not isinstance(value, Term):
+        if value != 0:
+            raise ValueError("the exponential of a known number")
+        return 1
+    if value.op == "log":
+        inner: Value = value.args[0]
+        return inner
+    return _STORE.make("exp", (value,), 0, None)
+
+
+def logarithm(value: Value) -> Value:
+    """The natural logarithm; whoever asks must show that the value is positive."""
+    if not isinstance(value, Term):
+        if value != 1:
+            raise ValueError("the logarithm of a known number")
+        return 0
+    if value.op == "exp":
+        inner: Value = value.args[0]
+        return inner
+    return _STORE.make("log", (value,))
+
+
+def positive(value: Value) -> bool:
+    """Certainly positive: an exponential, or a sum of such things and numbers, with factors that are not negative."""
+    if not isinstance(value, Term):
+        return not isinstance(value, bool | Cyclotomic) and value > 0
+    if value.op == "exp":
+        return True
+    if value.op != "lin" or not isinstance(value.args[1], Term) or value.args[1].op != "exp":
+        return False
+    constant, parts = split(value)
+    numbers = [constant, *parts.values()]
+    return all(not isinstance(x, Cyclotomic) and x >= 0 for x in numbers) and all(positive(x) for x in parts)
 
 
 def of_reals(value: Value) -> bool:
@@ -205,6 +257,8 @@ def show(value: Value, depth: int = 6) -> str:
         return "…"
     if value.op in ("var", "real"):
         return str(value.args[0])
+    if value.op in ("lane", "entry"):
+        return f"{value.args[0]}[{'c + ' if value.op == 'lane' else ''}{value.args[1]}]"
     if value.op == "coordinate":
         return f"X[{value.args[0]},{value.args[1]}]"
     if value.op == "error":

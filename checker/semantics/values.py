@@ -223,7 +223,7 @@ def equal(a: Value, b: Value) -> Value:
     if not isinstance(difference, Term):
         return difference == 0
     low, high = difference.low, difference.high
-    if (low is not None and low > 0) or (high is not None and high < 0):
+    if (low is not None and low > 0) or (high is not None and high < 0) or t.positive(difference):
         return False
     _, parts = t.split(difference)
     if parts[min(parts, key=lambda x: x.key)] < 0:
@@ -242,7 +242,7 @@ def at_most(a: Value, b: Value) -> Value:
         return difference <= 0
     if difference.high is not None and difference.high <= 0:
         return True
-    if difference.low is not None and difference.low > 0:
+    if (difference.low is not None and difference.low > 0) or t.positive(difference):
         return False
     return t.boolean("le0", difference)
 
@@ -307,6 +307,8 @@ _REBUILD: dict[str, Callable[..., Value]] = {
     "not": negate,
     "ite": choose,
     "cos": cosine,
+    "exp": t.exponential,
+    "log": t.logarithm,
     "eq0": lambda a: equal(a, 0),
     "le0": lambda a: at_most(a, 0),
 }

@@ -173,7 +173,7 @@ def seen_rows(mask: s.Expr | None, rows: range, functions: tuple[s.FunctionDefin
 MULTIPLES = {s.Name("row"): 1, s.Unary("-", s.Name("row")): -1}
 
 
-class _Run:
+class Evaluation:
     """X^0, ..., X^L and what the local functions read: the state of one run."""
 
     def __init__(self, c: Circuit, words: dict[str, tuple[int, ...]], heads: Heads) -> None:
@@ -187,6 +187,10 @@ class _Run:
         """`self` and `row` at row i of the last X."""
         x = self.rows[-1][i]
         return Scope(self.functions, {"self": i, "row": tuple(x.get(k, 0) for k in range(1, self.c.width + 1))})
+
+    def at(self, i: int, row: Row) -> None:
+        """Only this row is known."""
+        self.rows, self.inboxes = [{i: row}], [{}]
 
     def start(self) -> None:
         """X^0: coordinate 1 of row w holds input word w, all else is 0."""
@@ -301,16 +305,33 @@ class _Run:
             try:
                 if w not in self.rows[-1]:
                     raise Fault(f"there is no row {w} for {name}[{k}]")
-                read = self.readout(w, name) if self.c.finish is None else self.assigned(self.c.finish, w, name, k)
-                self.outputs[name].append(read)
+                self.outputs[name].append(self.output(w, name, k))
             except (Fault, Undecided) as fault:
                 fault.place = f"row {w} in the output"
                 raise
+
+    def output(self, w: int, name: str, k: int) -> int:
+        """The output word of row w, entry k of an array."""
+        return self.readout(w, name) if self.c.finish is None else self.assigned(self.c.finish, w, name, k)
 
     def readout(self, w: int, name: str) -> int:
         """The readout of an array at row w."""
         array, readout = next(x for x in zip(self.c.outputs, self.c.readouts, strict=True) if x[0].name == name)
         return word_in(number(readout, self.scope(w)), array.low, array.high, readout.span)
+
+    def output_bounds(self, w: int, name: str, k: int) -> tuple[Fraction, Fraction]:
+        """Bounds of the output word of row w; those of its array where bounds do not say more."""
+        array = next(a for a in self.c.outputs if a.name == name)
+        whole = Fraction(array.low), Fraction(array.high)
+        try:
+            if self.c.finish is not None:
+                word = Fraction(self.assigned(self.c.finish, w, name, k))
+                return word, word
+            readout = self.c.readouts[self.c.outputs.index(array)]
+            low, high = bounds(number(readout, self.scope(w)))
+            return max(low, whole[0]), min(high, whole[1])
+        except Undecided:
+            return whole
 
     def assigned(self, finish: Local, w: int, name: str, k: int) -> int:
         """The output word that row w assigns as the machine it acts as."""
@@ -337,7 +358,7 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
 
     On the rung rounded the adversary picks valid outputs of the heads; with none, the run encloses the runs of all.
     """
-    run, fault = _Run(c, words, Heads(c, adversary, validity(c))), None
+    run, fault = Evaluation(c, words, Heads(c, adversary, validity(c))), None
     try:
         run.start()
         for index, layer in enumerate(c.layers):
@@ -347,6 +368,18 @@ def replay_circuit(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adv
         fault = found
     outputs = {a.name: tuple(run.outputs[a.name]) for a in c.outputs if len(run.outputs[a.name]) == a.size}
     return CircuitRun(tuple(run.rows), tuple(run.inboxes), outputs, fault, run.machines)
+
+
+@deep_recursion()
+def outputs_within(c: Circuit, words: dict[str, tuple[int, ...]]) -> dict[tuple[str, int], tuple[Fraction, Fraction]]:
+    """Bounds of each output word over all valid runs of c on these input words. Raises `Fault` and `Undecided`."""
+    run = Evaluation(c, words, Heads(c, None, validity(c)))
+    run.start()
+    for index, layer in enumerate(c.layers):
+        run.layer(index, layer)
+    if c.finish is not None:
+        run.inboxes.append({})
+    return {(name, k): run.output_bounds(w, name, k) for w, (name, k) in enumerate(words_of(c.outputs), 1)}
 
 
 @dataclass(frozen=True)
@@ -363,7 +396,7 @@ def attention(c: Circuit, words: dict[str, tuple[int, ...]], adversary: Adversar
 
     Below the rung exact `best` are the rows with the largest scores of the run, and weights are known by bounds.
     """
-    run, fault = _Run(c, words, Heads(c, adversary, validity(c))), None
+    run, fault = Evaluation(c, words, Heads(c, adversary, validity(c))), None
     try:
         run.start()
         for index, layer in enumerate(c.layers):
@@ -407,7 +440,7 @@ def replay_routing(
 
     The row that is read differs by at most `noise`, in every coordinate, from what a valid head puts out.
     """
-    p, run = c.packets[0], _Run(c, {}, Heads(c, adversary, validity(c), noise))
+    p, run = c.packets[0], Evaluation(c, {}, Heads(c, adversary, validity(c), noise))
     run.rows.append({i: {} for i in c.rows})
     vectors: dict[int, Vectors] = {}
     head = c.layers[0].heads[0]
@@ -429,7 +462,7 @@ def replay_routing(
 @deep_recursion()
 def replay_score(c: Circuit, i: int, j: int, destinations: frozenset[int]) -> Exact:
     """<query_i, key_j> of the one head of `c`, where row j sends messages of its packets to these destinations."""
-    head, run = c.layers[0].heads[0], _Run(c, {}, Heads(c, None, validity(c)))
+    head, run = c.layers[0].heads[0], Evaluation(c, {}, Heads(c, None, validity(c)))
     run.rows.append({row: {} for row in c.rows})
     query, _ = run.first(head.query, replace(run.scope(i), destinations={c.packets[0].name: frozenset()}))
     key, _ = run.first(head.key, replace(run.scope(j), destinations={c.packets[0].name: destinations}))

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
+from typing import Protocol
 
+from checker.kernel.replay import balls, linear
 from checker.kernel.replay.angles import Real, cosine, rounded_cosine
 from checker.kernel.replay.enclosures import Enclosure, Number, TooLong, Undecided, greatest, least
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE, Span
-from checker.models.protocol import Array, MessageType
+from checker.models.protocol import Array, MessageType, Numbers
 
 MAX_CALLS = 2_000
 MAX_ITEMS = 1_000_000
@@ -46,13 +48,22 @@ def deep_recursion() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Message:
-    """`number` k: it is the k-th message of a packet block from this source to this destination (0 in protocols)."""
+    """`number` k: it is the k-th message of a packet block from this source to this destination (0 in protocols).
+
+    `vector` holds the numbers behind the words, if its type has them.
+    """
 
     tag: str
     words: tuple[int, ...]
     source: int
     destination: int
     number: int = 0
+    vector: tuple[Number, ...] | None = None
+
+    @property
+    def parts(self) -> tuple[int | Vector, ...]:
+        """What is bound to names: the words, then the vector."""
+        return self.words if self.vector is None else (*self.words, self.vector)
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,20 @@ class State:
     held: Mapping[str, Collection[int]]
 
 
+class RowWise(Protocol):
+    """The row-wise functions of a circuit: query(layer, head, row's number, row) and the like."""
+
+    def __call__(self, function: str, numbers: tuple[int, ...], row: Vector, span: Span) -> bool | Number | Vector: ...
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """What local functions know if messages carry numbers: the bits of a word, and the circuits by name."""
+
+    word: int
+    circuits: Mapping[str, RowWise]
+
+
 @dataclass(frozen=True)
 class Scope:
     """What names mean here. `states` is for `e at m`; `packed` and `destinations` are for the heads of a circuit."""
@@ -87,6 +112,7 @@ class Scope:
     packed: Mapping[str, Vector] = field(default_factory=dict)
     destinations: Mapping[str, frozenset[int]] = field(default_factory=dict)
     calls: int = 0
+    numeric: Numeric | None = None
 
     def bind(self, values: Mapping[str, Value]) -> Scope:
         return replace(self, values={**self.values, **values})
@@ -284,14 +310,16 @@ def bindings(binder: s.Binder, scope: Scope) -> list[dict[str, Value]]:
         case s.OverInbox(tag, variables, source):
             bound: list[dict[str, Value]] = []
             for m in _inbox(scope, tag, binder.span):
-                if len(m.words) != len(variables):
-                    raise Fault(f"expected {len(m.words)} names for the words of {tag}, found {len(variables)}", binder.span)
-                bound.append({**dict(zip(variables, m.words, strict=True)), **({source: m.source} if source else {})})
+                if len(m.parts) != len(variables):
+                    raise Fault(f"expected {len(m.parts)} names for the words of {tag}, found {len(variables)}", binder.span)
+                bound.append({**dict(zip(variables, m.parts, strict=True)), **({source: m.source} if source else {})})
             return bound
 
 
 def _reduce(e: s.Reduce, scope: Scope) -> Value:
     """Every body whose condition holds is evaluated, so the order of an inbox cannot be observed."""
+    if (known := _linear(e, scope)) is not None:
+        return known
     inner = [scope.bind(values) for values in bindings(e.binder, scope)]
     if e.condition is not None:
         condition = e.condition
@@ -313,6 +341,52 @@ def _reduce(e: s.Reduce, scope: Scope) -> Value:
     return least(numbers) if e.kind == "min" else greatest(numbers)
 
 
+def _linear(e: s.Reduce, scope: Scope) -> Value | None:
+    """The value of a sum of products of a known shape, zeros left out. None for other shapes, and where a factor is missing."""
+    if e.kind not in ("sum", "vector") or not isinstance(e.binder, s.OverRange):
+        return None
+    product, terms = (linear.inner_product(e), None) if e.kind == "sum" else (None, linear.combination(e))
+    if product is None and terms is None:
+        return None
+    low, high = integer(e.binder.low, scope), integer(e.binder.high, scope)
+    if low > high:
+        return None
+    if product is not None:
+        left, right = [_part(x, low, high, scope) for x in product]
+        if left is None or right is None:
+            return None
+        return _normal(sum([x * y for x, y in zip(left, right, strict=True) if _maybe(x) and _maybe(y)]))
+    total: list[Number] = [0] * (high - low + 1)
+    for term in terms or ():
+        inner = [(scope, None)] if isinstance(term, linear.Shift) else _factors(term, scope)
+        for known, factor in inner:
+            part = _part(term if isinstance(term, linear.Shift) else term.part, low, high, known)
+            if part is None:
+                return None
+            for k, x in enumerate(part):
+                if _maybe(x):
+                    total[k] = total[k] + (x if factor is None else factor * x)
+    return tuple([_normal(x) for x in total])
+
+
+def _factors(term: linear.Mean, scope: Scope) -> list[tuple[Scope, Number]]:
+    inner = [scope.bind(values) for values in bindings(term.binder, scope)]
+    return [(known, number(term.factor, known)) for known in inner]
+
+
+def _part(shift: linear.Shift, low: int, high: int, scope: Scope) -> Vector | None:
+    """The coordinates low..high, shifted; None if some are missing."""
+    found = scope.values.get(shift.vector)
+    if not isinstance(found, tuple) or not low + shift.by >= 1 or high + shift.by > len(found):
+        return None
+    return found[low + shift.by - 1 : high + shift.by]
+
+
+def _maybe(x: Number) -> bool:
+    """May it be another number than 0?"""
+    return isinstance(x, Enclosure) or x != 0
+
+
 def _call(e: s.Call, scope: Scope) -> Value:
     name, arguments = e.function, e.arguments
     if name in ("only", "count", "packed", "destinations"):
@@ -322,6 +396,8 @@ def _call(e: s.Call, scope: Scope) -> Value:
         return least(numbers) if name == "min" else greatest(numbers)
     if (name, len(arguments)) in BUILTINS:
         return _builtin(e, scope)
+    if scope.numeric is not None and (name, len(arguments)) in OF_NUMBERS:
+        return _of_numbers(e, scope, scope.numeric)
     function = scope.functions.get(name)
     if function is None or len(function.parameters) != len(arguments):
         raise Fault(f"there is no function `{name}` of {len(arguments)} arguments", e.span)
@@ -339,9 +415,9 @@ def _call_by_name(e: s.Call, scope: Scope) -> Value:
         messages = _inbox(scope, argument.name, e.span)
         if e.function == "count":
             return len(messages)
-        if len(messages) != 1 or len(messages[0].words) != 1:
+        if len(messages) != 1 or len(messages[0].parts) != 1:
             raise Fault(f"only({argument.name}) expects one message of one word, found {len(messages)} messages", e.span)
-        return messages[0].words[0]
+        return messages[0].parts[0]
     table: Mapping[str, Value] = scope.packed if e.function == "packed" else scope.destinations
     if argument.name not in table:
         raise Fault(f"{e.function}({argument.name}) has no value here", e.span)
@@ -368,6 +444,47 @@ BUILTINS = {
     ("cosine", 2),
     ("cosine", 3),
 }
+
+
+OF_NUMBERS = {("exp", 1), ("log", 1), ("stored", 2), *s.OF_CIRCUITS.items()}
+
+
+def _of_numbers(e: s.Call, scope: Scope, numeric: Numeric) -> Value:
+    """exp, log, stored, and the row-wise functions of circuits."""
+    first, *rest = e.arguments
+    match e.function:
+        case "exp":
+            return balls.exp(number(first, scope))
+        case "log":
+            x = number(first, scope)
+            if x <= 0:
+                raise Fault(f"log({x}) has no value", e.span)
+            return balls.log(x)
+        case "stored":
+            step = number(rest[0], scope)
+            if isinstance(step, Enclosure | Real) or step <= 0:
+                raise Fault(f"expected a positive step, found {step}", rest[0].span)
+            return stored(vector(first, scope), Fraction(step), numeric.word, e.span)
+    if not isinstance(first, s.Name) or first.name not in numeric.circuits:
+        raise Fault(f"`{e.function}` expects a circuit", e.span)
+    row = () if e.function == "attends" else vector(rest.pop(), scope)
+    numbers = tuple([integer(x, scope) for x in rest])
+    return numeric.circuits[first.name](e.function, numbers, row, e.span)
+
+
+def stored(v: Vector, step: Fraction, word: int, span: Span) -> Vector:
+    """Each coordinate as a multiple of the step. Of those at most 3/4 of a step away, which are valid, it is the nearest."""
+    limit = 1 << (word - 1)
+    found: list[Number] = []
+    for x in v:
+        if isinstance(x, int) and x == 0:
+            found.append(0)
+            continue
+        k = balls.nearest_multiple(x, step)
+        if abs(k) >= limit:
+            raise Fault(f"overflow: {x}, expected a size below 2^{word - 1} times {step}", span)
+        found.append(_normal(k * step))
+    return v if all(x is y or (not isinstance(x, Enclosure) and x == y) for x, y in zip(v, found, strict=True)) else tuple(found)
 
 
 def _builtin(e: s.Call, scope: Scope) -> Value:
@@ -536,13 +653,14 @@ class LocalRun:
     def _send(self, send: s.Send, scope: Scope) -> None:
         kind, source = self.types.get(send.tag), scope.values["self"]
         assert isinstance(source, int)
-        if kind is None or len(kind.words) != len(send.words):
+        if kind is None or len(kind.words) + (kind.numbers is not None) != len(send.words):
             raise Fault(f"no message {send.tag} of {len(send.words)} words can be sent here", send.span)
-        words = [word_in(number(w, scope), *span, w.span) for w, span in zip(send.words, kind.words, strict=True)]
+        words = [word_in(number(w, scope), *span, w.span) for w, span in zip(send.words, kind.words, strict=False)]
+        carried = None if kind.numbers is None else _carried(kind.numbers, send.words[-1], scope)
         destination = integer(send.destination, scope)
         if not 1 <= destination <= self.machines[send.tag]:
             raise Fault(f"expected a machine in 1..{self.machines[send.tag]}, found {destination}", send.destination.span)
-        self.sent.append(Message(send.tag, tuple(words), source, destination))
+        self.sent.append(Message(send.tag, tuple(words), source, destination, vector=carried))
 
     def _assign(self, assign: s.Assign, scope: Scope) -> None:
         array, k = self.outputs.get(assign.array), integer(assign.index, scope)
@@ -555,6 +673,17 @@ class LocalRun:
         if k in self.assigned.setdefault(array.name, {}):
             raise Fault(f"{array.name}[{k}] is assigned twice", assign.span)
         self.assigned[array.name][k] = word_in(number(assign.value, scope), array.low, array.high, assign.value.span)
+
+
+def _carried(kind: Numbers, e: s.Expr, scope: Scope) -> Vector:
+    """A vector as it is sent: padded with zeros, and stored if its numbers have a step."""
+    assert scope.numeric is not None
+    v = vector(e, scope)
+    if len(v) > kind.count:
+        raise Fault(f"expected at most {kind.count} numbers, found {len(v)}", e.span)
+    if len(v) < kind.count:
+        v += (0,) * (kind.count - len(v))
+    return v if kind.step is None else stored(v, kind.step, scope.numeric.word, e.span)
 
 
 def word_in(value: Number, low: int, high: int, span: Span = NOWHERE) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from checker.kernel.replay.balls import GUARD, working_bits
+from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import (
     Fault,
     LocalRun,
     Message,
+    Numeric,
     Scope,
     State,
     Value,
@@ -18,6 +22,7 @@ from checker.kernel.replay.expressions import (
     truth,
     whole,
 )
+from checker.kernel.replay.rows import RowFunctions
 from checker.language import syntax as s
 from checker.models.protocol import Protocol, held
 
@@ -55,6 +60,8 @@ class _Run:
     def __init__(self, p: Protocol, words: dict[str, tuple[int, ...]]) -> None:
         self.p, self.words, self.functions = p, words, by_name(p.functions)
         self.machines = range(1, p.machines + 1)
+        self.numeric = Numeric(p.word, {c.name: RowFunctions(c) for c in p.circuits}) if p.numeric else None
+        self.costs = {m.tag: p.cost(m.tag) for m in p.messages}
         self.inboxes: list[Mail] = []
         self.sent: list[Mail] = []
         self.outputs: dict[str, dict[int, int]] = {a.name: {} for a in p.outputs}
@@ -62,10 +69,13 @@ class _Run:
         self.keeps_fail: list[tuple[int, int]] = []
 
     def state(self, machine: int, inbox: tuple[Message, ...]) -> State:
-        """Word w of the packed output lies on machine ceil(w / s), and so does word w of the input before the first delivery."""
-        places = {a.name: held(self.p.outputs, a.name, machine, self.p.memory) for a in self.p.outputs}
-        first = len(self.inboxes) == 1
-        places |= {a.name: held(self.p.inputs, a.name, machine, self.p.memory) if first else range(0) for a in self.p.inputs}
+        """Word w of the packed output lies on machine ceil(w / s), and so does word w of the input before the first delivery.
+
+        Where an address costs words, there are fewer words a machine (`packing`).
+        """
+        packing, first = self.p.packing, len(self.inboxes) == 1
+        places = {a.name: held(self.p.outputs, a.name, machine, packing) for a in self.p.outputs}
+        places |= {a.name: held(self.p.inputs, a.name, machine, packing) if first else range(0) for a in self.p.inputs}
         return State(inbox, places)
 
     def local(self, machine: int, last: bool, body: tuple[s.Statement, ...], place: str) -> LocalRun:
@@ -78,20 +88,20 @@ class _Run:
         types = {} if last else {m.tag: m for m in p.messages}
         run = LocalRun(types, dict.fromkeys(types, p.machines), {a.name: a for a in p.outputs} if last else {}, state.held)
         try:
-            run.run(body, Scope(self.functions, values, state))
+            run.run(body, Scope(self.functions, values, state, numeric=self.numeric))
             for a in p.outputs if last else ():
                 for k in state.held[a.name]:
                     if k not in run.assigned.get(a.name, {}):
                         raise Fault(f"{a.name}[{k}] is not assigned")
-        except Fault as fault:
-            fault.place = f"machine {machine} in {place}"
+        except (Fault, Undecided) as reason:
+            reason.place = f"machine {machine} in {place}"
             raise
         return run
 
     def keeps(self, index: int) -> None:
         """The invariants of the state before round `index`; one that has no value does not hold."""
         states = {m: self.state(m, inbox) for m, inbox in self.inboxes[-1].items()}
-        scope = Scope(self.functions, whole(self.p.inputs, self.words), states=states)
+        scope = Scope(self.functions, whole(self.p.inputs, self.words), states=states, numeric=self.numeric)
         for j, invariant in enumerate(self.p.rounds[index].keeps):
             try:
                 holds = truth(invariant, scope)
@@ -101,7 +111,7 @@ class _Run:
                 self.keeps_fail.append((index, j))
 
     def check(self, r: int, machine: int, kind: str, messages: tuple[Message, ...]) -> None:
-        cost = sum(len(m.words) for m in messages)
+        cost = sum(self.costs[m.tag] for m in messages)
         if cost > self.p.memory:
             self.overflow.append(Overflow(r, machine, kind, cost))
 
@@ -113,8 +123,10 @@ class _Run:
             for m in self.machines:
                 self.sent[-1][m] = tuple(self.local(m, False, step.body, f"round {r} ({step.name})").sent)
                 self.check(r, m, "sends", self.sent[-1][m])
-            mail = [message for messages in self.sent[-1].values() for message in messages]
-            self.inboxes.append({m: in_order(x for x in mail if x.destination == m) for m in self.machines})
+            mail: dict[int, list[Message]] = {m: [] for m in self.machines}
+            for message in (x for messages in self.sent[-1].values() for x in messages):
+                mail[message.destination].append(message)
+            self.inboxes.append({m: in_order(messages) for m, messages in mail.items()})
             for m, inbox in self.inboxes[-1].items():
                 self.check(r, m, "receives", inbox)
         for m in self.machines:
@@ -127,10 +139,15 @@ class _Run:
 
 @deep_recursion()
 def replay_protocol(p: Protocol, words: dict[str, tuple[int, ...]]) -> ProtocolRun:
-    """The run of p on these input words, up to its first fault. Too many words for the memory do not stop it."""
+    """The run of p on these input words, up to its first fault. Too many words for the memory do not stop it.
+
+    Of the valid runs of a protocol whose messages carry numbers it is the one that stores the nearest. Raises `Undecided` if
+    bounds of numbers do not say how it goes.
+    """
     run, fault = _Run(p, words), None
     try:
-        run.whole_run()
+        with working_bits(p.word + GUARD) if p.numeric else nullcontext():
+            run.whole_run()
     except Fault as found:
         fault = found
     outputs = {

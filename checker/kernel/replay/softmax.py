@@ -22,7 +22,7 @@ REAL = 256  # bits after the point where no fraction is given
 
 
 @contextmanager
-def _precision(bits: int) -> Iterator[Any]:
+def working_bits(bits: int) -> Iterator[Any]:
     """FLINT's `arb` with this many bits; imported here, for circuits without a scale do without it."""
     import flint
 
@@ -36,8 +36,15 @@ def _precision(bits: int) -> Iterator[Any]:
 @lru_cache(maxsize=100_000)
 def _exponential(exponent: Fraction, bits: int) -> Any:
     """A ball around e^exponent."""
-    with _precision(bits) as flint:
+    with working_bits(bits) as flint:
         return flint.arb(flint.fmpq(exponent.numerator, exponent.denominator)).exp()
+
+
+def exponential(exponent: Fraction) -> Any:
+    """A ball around e^exponent, with the bits that are set."""
+    import flint
+
+    return _exponential(exponent, flint.ctx.prec)
 
 
 def _fixed(weight: Any, bits: int, flint: Any) -> tuple[int, int]:
@@ -62,7 +69,7 @@ def sign(terms: Iterable[tuple[Fraction, Fraction]]) -> int:
         return 1 if found[0][1] > 0 else -1
     bits = GUARD
     while True:
-        with _precision(bits) as flint:
+        with working_bits(bits) as flint:
             total = flint.arb(0)
             for q, k in found:
                 total += _exponential(found[0][0] - q, bits) * flint.fmpq(k.numerator, k.denominator)
@@ -98,7 +105,7 @@ def _weights(sizes: tuple[tuple[Fraction, int], ...], bits: int) -> tuple[tuple[
     if len(sizes) == 1 and 2**bits % sizes[0][1] == 0:
         return ((2**bits // sizes[0][1],) * 2,)
     balls = [_exponential(-gap, bits + GUARD) for gap, _ in sizes]
-    with _precision(bits + GUARD) as flint:
+    with working_bits(bits + GUARD) as flint:
         total = flint.arb(0)
         for (_, n), ball in zip(sizes, balls, strict=True):
             total += n * ball
@@ -178,7 +185,7 @@ def weight_bounds(scores: Mapping[int, Number], scale: int, bits: int) -> dict[i
         return {j: (g.low * unit, g.high * unit) for g in found for j in g.rows}
     top = max(bounds(x)[1] for x in scores.values())
     low, high = {}, {}
-    with _precision(bits + GUARD) as flint:
+    with working_bits(bits + GUARD) as flint:
         for j, x in scores.items():
             low[j], high[j] = (_exponential(scale * (end - top), bits + GUARD) for end in bounds(x))
         result = {}
