@@ -189,7 +189,10 @@ def run(
 @click.argument("file")
 @click.argument("name")
 @click.argument("parameters", nargs=-1, metavar="[K=V]...")
-@click.option("--to", "target", type=click.Choice(["circuit"]), default="circuit", show_default=True)
+@click.option("--to", "target", type=click.Choice(["circuit", "protocol"]), help="[default: what NAME is not]")
+@click.option("--memory", type=click.IntRange(min=1), metavar="S", help="Words a machine of a protocol.  [default: the least]")
+@click.option("--layout", type=click.Choice(["lean", "printed"]), default="lean", show_default=True, help="Of a protocol.")
+@click.option("--address", type=click.IntRange(min=0), default=0, show_default=True, help="Words that an address costs.")
 @click.option("--selector", metavar="NAME", help="How messages share packets: paper, kautz-singleton, identity or best.")
 @click.option("--embedding", metavar="NAME", help="How machines are told apart: hadamard, moment, sign or best.")
 @click.option("--clear", metavar="NAME", help="What takes the old row away: head, fresh (coordinates for every layer) or none.")
@@ -199,27 +202,32 @@ def compile_(
     file: str,
     name: str,
     parameters: tuple[str, ...],
-    target: str,
+    target: str | None,
+    memory: int | None,
+    layout: str,
+    address: int,
     selector: str | None,
     embedding: str | None,
     clear: str | None,
     final: str | None,
     output: str | None,
 ) -> int:
-    """Compile a protocol to an attention circuit (Theorem 3.1).
+    """Compile a protocol to an attention circuit (Theorem 3.1), or a circuit to a protocol (Theorem 3.4).
 
-    Prints the protocol, the circuit and a theorem that says they compute the same. The text can be checked.
+    Prints both and a theorem that says they compute the same. The text can be checked. A protocol compiled --to protocol goes
+    there and back. Layouts of protocols: printed, as in the paper, or lean, with fewer words and rounds.
 
     \b
     Examples:
       lockstep compile parity.lks parity n=4 s=2 p=1 --to circuit -o compiled.lks
       lockstep check compiled.lks --against parity.lks
       lockstep compile parity.lks parity n=4 s=2 p=1 --clear fresh --final fused
+      lockstep compile parity.lks parity n=4 s=2 p=1 --to protocol -o back.lks
     """
-    from checker.commands.writing import compile_command
+    from checker.commands.writing import Target, compile_command
 
     options = {"selector": selector, "embedding": embedding, "clear": clear, "final": final}
-    return compile_command(file, name, parameters, options, output)
+    return compile_command(file, name, parameters, options, Target(target, memory, layout, address), output)
 
 
 @cli.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 
 import click
@@ -12,7 +13,7 @@ import click
 from checker.commands.definitions import as_circuit, closed, scaled
 from checker.kernel.enumeration import every_input
 from checker.kernel.replay.circuit import CircuitRun, attention, replay_circuit
-from checker.kernel.replay.enclosures import TooLong, Undecided
+from checker.kernel.replay.enclosures import TooLong, Undecided, bounds
 from checker.kernel.replay.expressions import Fault, satisfies
 from checker.kernel.replay.protocol import ProtocolRun, replay_protocol
 from checker.language import printer
@@ -82,6 +83,8 @@ def run_command(
             click.echo(f"{start}no value: {_fault_text(run.fault)}")
         else:
             raise SpecError(Diagnostic("FAULT", _fault_text(run.fault), run.fault.span))
+        if given != "all" and isinstance(model, Protocol) and isinstance(run, ProtocolRun) and model.rung == "rounded":
+            click.echo(_guaranteed(model, words, run))
         breaches = _breaches(model, run)
         for line in breaches:
             click.echo(line, err=True)
@@ -126,8 +129,8 @@ def _nothing(name: str) -> SpecError:
     return spec_error("INPUT", f"expected an input that meets the `requires` of {name}, found none", INPUT)
 
 
-def _at_rung(model: Protocol | Circuit, rung: str) -> Circuit:
-    if isinstance(model, Protocol):
+def _at_rung(model: Protocol | Circuit, rung: str) -> Protocol | Circuit:
+    if isinstance(model, Protocol) and not model.numeric:
         raise spec_error("RUNG", f"expected a circuit, found the protocol {model.name}", RUNG)
     try:
         return model.at(rung)
@@ -174,6 +177,27 @@ def _trace(model: Protocol | Circuit, words: Words, run: ProtocolRun | CircuitRu
         return protocol_trace(model, words, run)
     assert isinstance(model, Circuit) and isinstance(run, CircuitRun)
     return circuit_trace(model, run)
+
+
+def _guaranteed(p: Protocol, words: Words, run: ProtocolRun) -> str:
+    """How far the numbers of a run are from those over exact real numbers, and whether the output words are the same there."""
+    try:
+        real = replay_protocol(p.at("softmax"), words)
+    except Undecided as reason:
+        return f"over exact reals: not decided: {reason.place}: {reason}"
+    if real.fault is not None or real.outputs != run.outputs:
+        return f"over exact reals: {_fault_text(real.fault) if real.fault else _flat(p.outputs, real.outputs)}"
+    far = Fraction(0)
+    for stored, exact in zip(run.inboxes, real.inboxes, strict=True):
+        for i, inbox in stored.items():
+            for m, n in zip(inbox, exact[i], strict=True):
+                for x, y in zip(m.vector or (), n.vector or (), strict=True):
+                    far = max(far, *(abs(a - b) for a in bounds(x) for b in bounds(y)))
+    if far == 0:
+        return "over exact reals: the same words and the same numbers"
+    k = -(far.numerator.bit_length() - far.denominator.bit_length() + 1)
+    digits = f"2^{-k} or less" + (f": {k} binary digits behind the point are guaranteed" if k > 0 else "")
+    return f"over exact reals: the same words; no number is farther off than {digits}"
 
 
 def _flat(arrays: tuple[Array, ...], words: Words) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,10 @@ from checker.commands import files
 from checker.language import printer
 from checker.language.diagnostics import Diagnostic, Span, SpecError, spec_error
 from checker.language.parser import parse
+
+if TYPE_CHECKING:
+    from checker.models.circuit import Circuit
+    from checker.models.protocol import Protocol
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*", re.ASCII)
 COMMENT = re.compile(r"[ \t]*//[^\n]*")
@@ -58,31 +64,87 @@ theorem compiled{instance} {{
 """
 
 
-def compile_command(file: str, name: str, parameters: tuple[str, ...], given: dict[str, str | None], output: str | None) -> int:
-    """The closed protocol, its circuit, and the theorem that relates them. `given` are the options of `transformer`."""
+PERFORMED = """\
+theorem performed{instance} {{
+  claim fits: {protocol} fits;
+  claim same: {protocol} simulates {circuit};
+  claim rounds: rounds({protocol}) == {rounds};
+{back}}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to compile to: a circuit, a protocol, or what the source is not; and the numbers and the layout of a protocol."""
+
+    kind: str | None = None
+    memory: int | None = None
+    layout: str = "lean"
+    address: int = 0
+
+
+def compile_command(
+    file: str, name: str, parameters: tuple[str, ...], given: dict[str, str | None], target: Target, output: str | None
+) -> int:
+    """The source, what it is compiled to, and the theorem that relates them. `given` are the options of `transformer`."""
     from checker.commands.definitions import closed
+    from checker.models.circuit import Circuit
+
+    source = closed(file, name, parameters)
+    options = {key: value.replace("-", "_") for key, value in given.items() if value is not None}
+    kind = target.kind or ("protocol" if isinstance(source, Circuit) else "circuit")
+    instance = f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else ""
+    if kind == "circuit":
+        if isinstance(source, Circuit):
+            raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`: --to protocol", Span(file, 0, 0))
+        _put(_to_circuit(source, options, instance), output)
+    else:
+        _put(_to_protocol(source, options, target, instance), output)
+    return 0
+
+
+def _to_protocol(source: Protocol | Circuit, options: dict[str, str], target: Target, instance: str) -> str:
+    """A circuit as a protocol (Theorem 3.4). A protocol goes there and back."""
+    from checker.compilers.circuit_to_protocol import formula, mpc
+    from checker.compilers.protocol_to_circuit import transformer
+    from checker.elaboration.theorem_to_claims import closed
+    from checker.models.circuit import Circuit
+    from checker.models.printing import text
+
+    circuit = source if isinstance(source, Circuit) else transformer(source, **options)
+    made = closed(f"{text(circuit)}\n{mpc(circuit, target.memory, target.layout, target.address)}")
+    back = "" if isinstance(source, Circuit) else f"  claim back: {made.name} simulates {source.name};\n"
+    models = (made,) if isinstance(source, Circuit) else (source, made)
+    return (
+        text(*models)
+        + "\n"
+        + PERFORMED.format(
+            protocol=made.name,
+            circuit=circuit.name,
+            instance=instance,
+            rounds=formula(circuit, target.memory, target.layout, target.address),
+            back=back,
+        )
+    )
+
+
+def _to_circuit(protocol: Protocol, options: dict[str, str], instance: str) -> str:
+    """A protocol as a circuit (Theorem 3.1)."""
     from checker.compilers.protocol_to_circuit import transformer
     from checker.models.printing import text
-    from checker.models.protocol import Protocol
 
-    protocol = closed(file, name, parameters)
-    if not isinstance(protocol, Protocol):
-        raise spec_error("NAME", f"expected a protocol, found the circuit `{name}`", Span(file, 0, 0))
-    options = {key: value.replace("-", "_") for key, value in given.items() if value is not None}
     circuit = transformer(protocol, **options)
-    _put(
+    return (
         text(protocol, circuit)
         + "\n"
         + COMPILED.format(
             protocol=protocol.name,
             circuit=circuit.name,
-            instance=f" for {', '.join(p.replace('=', ' in ') for p in parameters)}" if parameters else "",
+            instance=instance,
             final=" + 1" if circuit.finish is None else "",
             lemma=f"  claim lemma: {circuit.name} delivers;\n" if circuit.packets else "",
-        ),
-        output,
+        )
     )
-    return 0
 
 
 def export_command(file: str, name: str, parameters: tuple[str, ...], scale: int | None, output: str | None) -> int:

@@ -344,6 +344,21 @@ def mpc(c: Circuit, memory: int | None = None, layout: str = "lean", address: in
     has queries, keys and values computed where they are needed, and merges the layers. Raises `SpecError`: MEMORY with the least
     memory if s allows no branching of 2, SCALE if the circuit attends by hardmax.
     """
+    words, memory, tree = _sizes(c, memory, layout, address)
+    taken = {c.name, *(f.name for f in c.functions), *(a.name for a in (*c.inputs, *c.outputs))}
+    name = fresh(f"{c.name}_mpc", taken)
+    text = _Writer(c, name, memory, address, layout, words, tree).write()
+    return re.sub(r"\$(\w+)", lambda found: fresh(found[1], taken), text)
+
+
+def formula(c: Circuit, memory: int | None = None, layout: str = "lean", address: int = 0) -> str:
+    """R, the number of local functions of the protocol, over the depth D of its trees and the number of layers with heads."""
+    depth, layers = _sizes(c, memory, layout, address)[2].depth, sum(1 for x in c.layers if x.heads)
+    return f"{layers} * (2 * {depth} + 2) + 1" if layout == "printed" and layers else f"2 * {depth} * {layers} + 3"
+
+
+def _sizes(c: Circuit, memory: int | None, layout: str, address: int) -> tuple[Words, int, Tree]:
+    """The words of each kind of machine, the memory and the trees that it allows. Raises `SpecError` if there are none."""
     if c.scale is None:
         raise spec_error("SCALE", f"expected a circuit with a scale, found {c.name}: a protocol sums exponentials", Span(c.name))
     heads = max((len(x.heads) for x in c.layers), default=0)
@@ -357,7 +372,4 @@ def mpc(c: Circuit, memory: int | None = None, layout: str = "lean", address: in
             f"expected memory {words.least()} or more for trees of branching 2 with {what}, found {memory}",
             Span(c.name),
         )
-    taken = {c.name, *(f.name for f in c.functions), *(a.name for a in (*c.inputs, *c.outputs))}
-    name = fresh(f"{c.name}_mpc", taken)
-    text = _Writer(c, name, memory, address, layout, words, Tree(len(c.rows), b)).write()
-    return re.sub(r"\$(\w+)", lambda found: fresh(found[1], taken), text)
+    return words, memory, Tree(len(c.rows), b)

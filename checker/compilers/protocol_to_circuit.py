@@ -80,10 +80,16 @@ def transformer(
     `none` does neither, which is a mistake. `final`: `fused` saves the last layer (L = R), because the tokens of the output
     words hear what their machines would hear and apply Local_R themselves.
 
-    Raises `SpecError`: INSTANCE if a type of message has more than s words, OPTION for an unknown value of an option.
+    Raises `SpecError`: INSTANCE if a type of message has more than s words, OPTION for an unknown value of an option, TYPE if
+    messages carry numbers or addresses cost words.
     """
     _known("clear", clear, CLEARING)
     _known("final", final, FINALS)
+    if p.numeric:
+        tag = next(m.tag for m in p.messages if m.numbers is not None)
+        raise spec_error("TYPE", f"expected a protocol whose messages carry words only, found numbers in {tag} of {p.name}")
+    if p.address:
+        raise spec_error("TYPE", f"expected a protocol whose addresses cost nothing, found address {p.address} in {p.name}")
 
     def build(g: int | None) -> numbers.Built:
         blocks = _blocks(p, selector, embedding, clear == "fresh", g)

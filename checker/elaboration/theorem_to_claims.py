@@ -227,10 +227,17 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
             problem = "" if own else "no layer is named: the range is empty"
         else:
             found, origins, problem = _judgements(c, constants, bound, models, instance, original)
-            subject = next((x for j in found if (x := circuit_of(j)) is not None), None)
+            subject = next((x for j in found if (x := _attends(j)) is not None), None)
             hints = Hints() if subject is None else _hints(trusted.get(subject, []), models)
         text = printer.statement_text(c.statement)
         yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origins, problem, hints)
+
+
+def _attends(j: Judgement) -> Circuit | None:
+    """The circuit whose heads a judgement is about, be it by the protocol that performs it."""
+    if isinstance(j, Computes) and isinstance(j.subject, Protocol) and j.subject.numeric:
+        return j.subject.circuits[0] if len(j.subject.circuits) == 1 else None
+    return circuit_of(j)
 
 
 def cuts_of(
@@ -334,7 +341,7 @@ def _judgements(
         case s.Fits(name):
             return (Fits(protocol(name)),), (), ""
         case s.Simulates(left, right, rung) if isinstance(q := _named(left, bound, models, c.span), Protocol):
-            return _performs(q, _named(right, bound, models, c.span), rung, models, c.span)
+            return _performs(q, _named(right, bound, models, c.span), rung, c.span)
         case s.Simulates(left, right, rung):
             t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
@@ -391,7 +398,7 @@ def _judgements(
 
 
 def _performs(
-    p: Protocol, of: Model, rung: str, models: Models, span: Span
+    p: Protocol, of: Model, rung: str, span: Span
 ) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
     """That a protocol simulates a circuit, or the protocol that its circuit was compiled from."""
     if (p.inputs, p.outputs) != (of.inputs, of.outputs):
@@ -401,7 +408,7 @@ def _performs(
     at = _at_rung(p, rung, span)
     if isinstance(of, Circuit):
         return (Performs(at, _at_rung(of, at.rung, span)),), (), ""
-    return (Returns(at, of),), models.chain(p), ""
+    return (Returns(at, of),), (), ""
 
 
 M = TypeVar("M", Protocol, Circuit)

@@ -34,6 +34,8 @@ def layer_step(j: LayerStep, fits: Proved, *routed: Proved) -> Proved:
     """A layer does its part, from an arbitrary valid residual stream."""
     if fits.judgement != Fits(j.protocol):
         raise NotProved("the rule needs a protocol that fits")
+    if j.protocol.numeric:
+        raise NotProved("the rule needs a protocol whose messages carry words only")
     if any(all(x.judgement != needed for x in routed) for needed in lemma_for(j.circuit)):
         raise NotProved("the rule needs Lemma A.2")
     try:

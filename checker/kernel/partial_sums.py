@@ -21,6 +21,7 @@ from checker.kernel.proofs import NotProved
 from checker.kernel.solver import Later, Tally, prove
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE
+from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol, held, words_of
 from checker.semantics import circuits as cs
 from checker.semantics import lanes
@@ -70,12 +71,8 @@ class Followed:
 
 class _Run:
     def __init__(self, p: Protocol) -> None:
-        if len(p.circuits) != 1:
-            raise NotProved("the rule needs a protocol that calls the functions of one circuit")
-        self.p, self.c = p, p.circuits[0]
+        self.p, self.c = p, performed_by(p)
         self.exact = p.rung == "rounded"
-        if self.c.scale is None or (self.exact and self.c.rung != "rounded"):
-            raise NotProved(f"circuit {self.c.name} does not have the numbers of the rung {p.rung}")
         self.inputs = ps.symbols(p)
         self.known = Later(lambda: ps.assumptions(p, self.inputs))
         self.functions = ps.functions_of(p)
@@ -451,6 +448,17 @@ class _Run:
             for key, value in assigned.items():
                 if value is not self.words[places[key]]:
                     raise NotProved(f"machine {i} in finish: {key[0]}[{key[1]}] is not shown to be what the circuit puts out")
+
+
+def performed_by(p: Protocol) -> Circuit:
+    """The circuit whose functions a protocol with numbers calls, on the protocol's rung. Raises `NotProved` if it is not one."""
+    if len(p.circuits) != 1:
+        raise NotProved("the rule needs a protocol that calls the functions of one circuit")
+    (c,) = p.circuits
+    try:
+        return c.at(p.rung)
+    except ValueError as reason:
+        raise NotProved(f"the circuit does not reach the rung of the protocol: {reason}") from None
 
 
 @lru_cache(maxsize=8)

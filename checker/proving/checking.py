@@ -10,7 +10,7 @@ from checker.elaboration.theorem_to_claims import ClaimAt
 from checker.kernel.algebra import FailsAt, NeverSatisfied
 from checker.kernel.certificates import Violation
 from checker.kernel.cut_rules import Hints
-from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of
+from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of, model_of
 from checker.kernel.judgements import (
     Attends,
     Computes,
@@ -28,7 +28,9 @@ from checker.kernel.limits import ENUMERATED
 from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided
+from checker.models.protocol import Protocol
 from checker.proving.falsifier import Search, from_model, search, search_lemma, search_points, search_routing
+from checker.proving.inputs import random_inputs
 from checker.proving.obligations import Prover, obligation
 from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
@@ -97,7 +99,7 @@ class Checker:
         if isinstance(j, Picks):
             return self._lemma(j)
         end = monotonic() + self.timeout
-        if not _by_cuts(j, claim):
+        if not _at_hand(j, claim):
             early = _verdict(self._search(j, *FIRST_LOOK, quick=True))
             if early is not None:
                 return early
@@ -201,9 +203,11 @@ class Checker:
         return Outcome("UNDECIDED", reason=f"{before}no counterexample among {found.tried:,} points that satisfy the assumption")
 
 
-def _by_cuts(j: Judgement, claim: ClaimAt) -> bool:
-    """Is a proof by cuts at hand, which is quicker than a look at one input of a large circuit? If some inputs are excluded, a
-    look shows that there are any."""
+def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
+    """Is a proof at hand that is quicker than a look at one input: by cuts of a large circuit, or of a protocol with numbers? If
+    some inputs are excluded, there must be others."""
+    if isinstance(j, OfInputs) and isinstance(m := model_of(j), Protocol) and m.numeric:
+        return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, 1), None) is not None
     c = circuit_of(j)
     return c is not None and bool(claim.hints.cuts) and not c.requires and isinstance(j, (Reads, Computes))
 

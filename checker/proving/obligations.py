@@ -33,6 +33,7 @@ from checker.kernel.layer_rules import computes_by_simulation, layer_step, simul
 from checker.kernel.lemma_rules import margin_of, picks
 from checker.kernel.margins import attends, margins, propagates
 from checker.kernel.mpc_rules import computes_by_performing, performs, returns
+from checker.kernel.partial_sums import performed_by
 from checker.kernel.proofs import NotProved, Proved
 from checker.kernel.protocol_rules import computes, fits
 from checker.kernel.routing_rules import delivers, routing_head, selector_of
@@ -88,9 +89,7 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
     rule: Callable[..., Proved] = RULES[type(j)]
     match j:
         case Computes(Protocol() as p, equation, each, functions) if p.numeric:
-            if not origins or not isinstance(c := origins[0], Circuit):
-                raise NotProved("the protocol was not compiled from a circuit here")
-            rule, at = computes_by_performing, c.at(p.rung)
+            rule, at = computes_by_performing, performed_by(p)
             premises = [
                 obligation(Performs(p, at), f"{name}/performs"),
                 obligation(Computes(at, equation, each, functions), f"{name}/circuit", origins[1:], hints),
@@ -100,9 +99,7 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
         case Performs(p):
             premises = [obligation(Fits(p), f"{name}/fits")]
         case Returns(p, original):
-            if not origins or not isinstance(c := origins[0], Circuit):
-                raise NotProved("the protocol was not compiled from a circuit here")
-            at = c.at(p.rung)
+            at = performed_by(p)
             premises = [
                 obligation(Performs(p, at), f"{name}/there"),
                 obligation(Simulates(at, original), f"{name}/back"),

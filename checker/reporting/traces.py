@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from checker.kernel.replay.circuit import CircuitRun
+from checker.kernel.replay.enclosures import Number
 from checker.kernel.replay.expressions import Message
 from checker.kernel.replay.heads import Look, Looks
 from checker.kernel.replay.protocol import ProtocolRun
@@ -14,6 +15,7 @@ from checker.models.protocol import Array, Protocol, held
 
 Words = dict[str, tuple[int, ...]]
 COORDINATES = 12
+NUMBERS = 4  # of a vector in a message
 FAINT = Fraction(1, 1_000)  # weights below that are counted only
 
 
@@ -33,17 +35,29 @@ def _listed(texts: Iterable[str]) -> str:
     return ", ".join(texts) or "-"
 
 
-def _cost(messages: Iterable[Message]) -> int:
-    return sum(len(m.words) for m in messages)
+def _cost(p: Protocol, messages: Iterable[Message]) -> int:
+    return sum(p.cost(m.tag) for m in messages)
 
 
 def _message(m: Message) -> str:
-    return f"{m.tag}({', '.join(str(w) for w in m.words)})"
+    numbers = [] if m.vector is None else [_vector(m.vector)]
+    return f"{m.tag}({', '.join([*map(str, m.words), *numbers])})"
+
+
+def _vector(numbers: tuple[Number, ...]) -> str:
+    """Its first numbers, to six digits."""
+    shown = [x if isinstance(x, str) else f"{float(x):.6g}" for x in (_short(x) for x in numbers[:NUMBERS])]
+    return f"({', '.join(shown)}{f', ... {len(numbers)} numbers' if len(numbers) > NUMBERS else ''})"
+
+
+def _short(x: Number) -> str | Fraction:
+    return Fraction(x) if isinstance(x, int | Fraction) else str(x)
 
 
 def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
     """Rounds x machines: what a machine knows, what it sends, and how many words it holds, sends and receives."""
     rows: list[tuple[str, ...]] = []
+    named: set[str] = set()
     for r, inboxes in enumerate(run.inboxes):
         last = r == len(p.rounds)
         name = "finish" if last else f"{r + 1} {p.rounds[r].name}"
@@ -54,18 +68,21 @@ def protocol_trace(p: Protocol, words: Words, run: ProtocolRun) -> list[str]:
             does = [f"{_message(m)} to {m.destination}" for m in sent]
             if last:
                 does = _entries(p.outputs, run.outputs, i, p.packing)
-            received = str(_cost(run.inboxes[r + 1][i])) if r + 1 < len(run.inboxes) else "-"
+            if p.numeric and not (dealt or inbox or does):
+                continue  # very many machines, most of them idle in most rounds
+            received = str(_cost(p, run.inboxes[r + 1][i])) if r + 1 < len(run.inboxes) else "-"
             rows.append(
                 (
-                    name if i == 1 else "",
+                    "" if name in named else name,
                     str(i),
                     knows,
-                    str(len(dealt) + _cost(inbox)),
+                    str(len(dealt) + _cost(p, inbox)),
                     _listed(does),
-                    "-" if last else str(_cost(sent)),
+                    "-" if last else str(_cost(p, sent)),
                     received,
                 )
             )
+            named.add(name)
     counts = f"machines {p.machines}, memory {p.memory}, word {p.word}, rounds {len(p.rounds) + 1}"
     return [counts, *table(("round", "machine", "knows", "held", "sends", "sent", "received"), rows)]
 
