@@ -91,6 +91,8 @@ def model_of(j: OfInputs) -> Protocol | Circuit:
 
 def adversaries(j: Judgement) -> tuple[Adversary, ...]:
     """Those who may find something wrong: on the rung rounded several, else one, who has nothing to say."""
+    if isinstance(j, Performs):
+        return (NEAREST,)  # what a protocol puts out is compared with all that valid heads can
     c = circuit_of(j)
     return ADVERSARIES if c is not None and c.rung == "rounded" else (NEAREST,)
 
@@ -219,6 +221,8 @@ def by_enumeration(j: OfInputs, most: int, seconds: float = inf) -> Proved:
     m = model_of(j)
     if isinstance(j, Simulates) and (j.circuit.inputs, j.circuit.outputs) != (m.inputs, m.outputs):
         raise NotProved("circuit and protocol have different inputs or outputs")
+    if isinstance(m, Protocol) and m.numeric:
+        raise NotProved("replay stores each number in one way of several")
     count = input_count(m.inputs, m.requires)
     if count > most:
         raise NotProved(f"{count:,} inputs are more than {most:,}")

@@ -454,6 +454,8 @@ def performed_by(p: Protocol) -> Circuit:
     """The circuit whose functions a protocol with numbers calls, on the protocol's rung. Raises `NotProved` if it is not one."""
     if len(p.circuits) != 1:
         raise NotProved("the rule needs a protocol that calls the functions of one circuit")
+    if len({m.real for m in p.messages if m.numbers is not None}) > 1:
+        raise NotProved("the rule needs numbers that are all real, or all kept in steps")
     (c,) = p.circuits
     try:
         return c.at(p.rung)
