@@ -251,3 +251,15 @@ def test_what_depends_on_data_is_not_exact() -> None:
     assert at.exactly(v.multiply(me, me), "it").tolist() == [1, 4, 9]
     with pytest.raises(Unsupported, match="it depends on data"):
         at.exactly(v.add(me, x), "it")
+
+
+NARROW = """protocol narrow { word 6; memory 1; machines 40; input x[40] in 0..3; output y[40] in 0..3; message part(0..15);
+  round deal { for k in held(x) { send part(x[k]) to self; } }
+  round pass { for part(v) in inbox { send part(v) to self; } }
+  finish { for k in held(y) { y[k] = only(part); } } }"""
+
+
+def test_words_that_cannot_be_reached_do_not_refuse_a_protocol() -> None:
+    """What a type of message could carry is too large for the output, what is sent is not."""
+    assert proof(Fits(protocol(NARROW))) is not None
+    assert proof(Fits(protocol(NARROW.replace("x[40] in 0..3", "x[40] in 0..4")))) is None

@@ -128,4 +128,7 @@ def _finish(p: Protocol, boxes: Boxes, inputs: sem.Inputs, known: Later, tally: 
         inbox = _unknown(p, tuple(tag for tag, _ in box), [source for _, source in box])
         sem.finish_at(p, i, inbox, inputs, conditions)
         for c in conditions:
-            prove(c.term, known, f"finish: {c.reason}", tally)
+            try:
+                prove(c.term, known, f"finish: {c.reason}", tally)
+            except NotProved as reason:  # of words that cannot be reached, perhaps
+                raise Unsupported(f"not certain whatever the words are: {reason}") from None
