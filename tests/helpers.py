@@ -58,17 +58,17 @@ def replaced(text: str, old: str, new: str, count: int = 1) -> str:
     return text.replace(old, new, count)
 
 
-def proof(j: Judgement, prover: Prover | None = None, origin: Protocol | None = None) -> Proved | None:
+def proof(j: Judgement, prover: Prover | None = None) -> Proved | None:
     """By the rules alone, without enumeration; None if there is none."""
     try:
-        return (prover or Prover()).prove(obligation(j, "", origin))
+        return (prover or Prover()).prove(obligation(j, ""))
     except NotProved:
         return None
 
 
-def verdict(j: Judgement, timeout: float = 2.0, origin: Protocol | None = None, checker: Checker | None = None) -> Outcome:
+def verdict(j: Judgement, timeout: float = 2.0, checker: Checker | None = None) -> Outcome:
     """What `lockstep check` says."""
-    claim = ClaimAt("test", "it", (), "", "proved", NOWHERE, (j,), origin)
+    claim = ClaimAt("test", "it", (), "", "proved", NOWHERE, (j,))
     return (checker or Checker(timeout, only_falsify=False)).outcome(claim)
 
 

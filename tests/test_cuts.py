@@ -22,7 +22,7 @@ def by_rules(path: Path, text: str) -> dict[str, bool]:
         assert c.judgements and not c.problem
         for j in c.judgements:
             try:
-                prover.prove(obligation(j, c.name, c.origin, c.hints))
+                prover.prove(obligation(j, c.name, c.origins, c.hints))
                 found.setdefault(c.name, True)
             except NotProved:
                 found[c.name] = False
