@@ -32,7 +32,7 @@ from checker.language.parser import parse_expression
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving import checking, falsifier
-from checker.proving.falsifier import expected, replayed, undelivered
+from checker.proving.routings import expected, replayed, undelivered
 from checker.semantics import circuits as semantics
 from checker.semantics.values import Unsupported
 

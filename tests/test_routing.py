@@ -19,7 +19,7 @@ from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models.circuit import Selector
 from checker.models.protocol import Protocol
-from checker.proving.falsifier import Routing, candidates, deliver, search_routing
+from checker.proving.routings import Routing, candidates, deliver, search_routing
 
 SIZES = [(2, 1), (3, 1), (2, 2), (3, 2)]  # machines, messages
 OPTIONS = [("identity", "moment"), ("identity", "hadamard"), ("kautz_singleton", "moment"), ("kautz_singleton", "hadamard")]

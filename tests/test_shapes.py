@@ -17,8 +17,8 @@ from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models import printing
 from checker.models.circuit import Circuit
-from checker.proving.falsifier import search_routing
 from checker.proving.inputs import random_inputs
+from checker.proving.routings import search_routing
 from checker.semantics import circuits as fast
 
 INSTANCES = [

@@ -19,9 +19,9 @@ from checker.kernel.proofs import VERDICTS, NotProved, Outcome, Proved, Witness,
 from checker.kernel.protocol_rules import computes, fits
 from checker.language.diagnostics import NOWHERE
 from checker.language.parser import parse_expression
-from checker.proving.falsifier import Runs
 from checker.proving.passes import How, check_files
 from checker.proving.results import ClaimResult, Report
+from checker.proving.runs import Runs
 from checker.semantics import protocols as ps
 from checker.semantics.expressions import Fault
 

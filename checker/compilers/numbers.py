@@ -23,6 +23,7 @@ from checker.semantics.precision import (
     noise,
     numbers_of,
     packets_of,
+    reach,
     reaches,
     routed_spread,
     undecoded,
@@ -56,14 +57,22 @@ def numbered(build: Callable[[int | None], Built], words: int, machines: int) ->
 def _least_scale(wide: Circuit, margins: Mapping[str, Margins], words: int, near_ties: bool) -> int | None:
     """By bisection; with near-ties, which a larger scale drives apart, a few from the least that would do without them on."""
 
-    def enough(scale: int) -> bool:
+    def enough(scale: int, margins: Mapping[str, Margins] = margins) -> bool:
         return suffices(replace(wide, scale=scale), margins, words)
 
     if not near_ties:
-        return bisect_left(range(MOST_SCALE), True, key=enough)
+        return _least(enough)
     even = {name: replace(m, near=Fraction(0)) for name, m in margins.items()}
-    least = bisect_left(range(MOST_SCALE), True, key=lambda c: suffices(replace(wide, scale=c), even, words))
+    least = _least(lambda scale: enough(scale, even))
     return next((c for c in range(least, least + SPARE) if enough(c)), None)
+
+
+def _least(enough: Callable[[int], bool]) -> int:
+    """By bisection below the first power of two that is enough: what is not shows in an early layer, so that is quick."""
+    most = 1
+    while most < MOST_SCALE and not enough(most):
+        most *= 2
+    return bisect_left(range(most), True, lo=most // 2, key=enough)
 
 
 def suffices(c: Circuit, margins: Mapping[str, Margins], words: int) -> bool:
@@ -71,7 +80,7 @@ def suffices(c: Circuit, margins: Mapping[str, Margins], words: int) -> bool:
     for number, layer in enumerate(c.layers):
         blocks = packets_of(c, layer)
         if not blocks:
-            old = ZERO if number == 0 or clears(c, layer) else reaches(c)[number].blank
+            old = ZERO if number == 0 or clears(c, layer) else reach(c, number).blank
             if not (error(c, number) + old) * (words if number == 0 else 1) < Fraction(1, 2):
                 return False
         for p in blocks:

@@ -33,22 +33,22 @@ def truth(value: bool, span: Span = NOWHERE) -> s.Expr:
 
 def literal(value: Value | bool, span: Span = NOWHERE) -> s.Expr:
     """The tree of a known value; a fraction with denominator 1 is an integer."""
-    if isinstance(value, bool):
+    if value is True or value is False:
         return truth(value, span)
-    if isinstance(value, Fraction) and value.denominator == 1:
-        value = value.numerator
-    return s.Number(value, span=span)
+    return s.Number(_whole(value), span=span)
+
+
+def _whole(value: Value) -> Value:
+    return value.numerator if type(value) is not int and value.denominator == 1 else value
 
 
 def static(e: s.Expr) -> Value | bool | None:
     """The number or the boolean that a folded expression is, or None."""
-    match e:
-        case s.Number(value):
-            return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
-        case s.Binary("==", s.Number(1), s.Number(1)):
-            return True
-        case s.Binary("==", s.Number(1), s.Number(0)):
-            return False
+    if type(e) is s.Number:
+        return _whole(e.value)
+    if type(e) is s.Binary and e.operator == "==" and type(e.left) is s.Number and e.left.value == 1:
+        if type(e.right) is s.Number and e.right.value in (0, 1):
+            return e.right.value == 1
     return None
 
 
@@ -164,8 +164,8 @@ class Folder:
 
     def expr(self, e: s.Expr, env: Mapping[str, s.Expr]) -> s.Expr:
         match e:
-            case s.Number():
-                return literal(e.value, e.span)
+            case s.Number(number):
+                return e if type(number) is int else literal(number, e.span)
             case s.Name(name):
                 if name not in env:
                     return self._constant(e)

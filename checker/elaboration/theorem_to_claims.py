@@ -397,9 +397,7 @@ def _judgements(
             raise TypeError("a cut is no claim about one judgement")
 
 
-def _performs(
-    p: Protocol, of: Model, rung: str, span: Span
-) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+def _performs(p: Protocol, of: Model, rung: str, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
     """That a protocol simulates a circuit, or the protocol that its circuit was compiled from."""
     if (p.inputs, p.outputs) != (of.inputs, of.outputs):
         raise spec_error("TYPE", f"expected the same inputs and outputs in {p.name} and {of.name}", span)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from checker.language.diagnostics import NOWHERE, Span
 
@@ -618,11 +619,22 @@ def circuits_called(node: object) -> set[str]:
 
 def mentions(node: object, *names: str) -> bool:
     """Does a name occur in the tree, as a name, an array or a function?"""
-    if isinstance(node, (Name, Index, Call)):
-        own = node.name if isinstance(node, Name) else node.array if isinstance(node, Index) else node.function
-        if own in names:
-            return True
-    if isinstance(node, tuple):
-        return any(mentions(x, *names) for x in node)
-    fields = getattr(node, "__dataclass_fields__", None)
-    return fields is not None and any(mentions(getattr(node, f), *names) for f in fields if f != "span")
+    return not mentioned(node).isdisjoint(names)
+
+
+@lru_cache(maxsize=20_000)
+def mentioned(node: object) -> frozenset[str]:
+    """All names in a tree, or in a tuple of trees: of values, arrays and functions."""
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, tuple):
+            stack.extend(x)
+            continue
+        if isinstance(x, (Name, Index, Call)):
+            found.add(x.name if isinstance(x, Name) else x.array if isinstance(x, Index) else x.function)
+        fields = getattr(x, "__dataclass_fields__", None)
+        if fields is not None:
+            stack.extend(getattr(x, f) for f in fields if f != "span")
+    return frozenset(found)

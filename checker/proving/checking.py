@@ -29,9 +29,11 @@ from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided
 from checker.models.protocol import Protocol
-from checker.proving.falsifier import Search, from_model, search, search_lemma, search_points, search_routing
+from checker.proving.falsifier import from_model, search, search_lemma, search_points
 from checker.proving.inputs import random_inputs
 from checker.proving.obligations import Prover, obligation
+from checker.proving.routings import search_routing
+from checker.proving.runs import Search
 from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 from random import Random
 
 from checker.kernel.enumeration import Words, permuted
@@ -12,6 +15,8 @@ from checker.language.diagnostics import Span, spec_error
 from checker.models.protocol import Array
 from checker.semantics.protocols import conjuncts
 
+SEED = 1
+REMEMBERED = 500  # inputs of a model
 MAX_TRIES = 2_000
 MAX_STRUCTURED = 64
 COMMAND = Span("--input")
@@ -55,6 +60,21 @@ def _at_random(a: Array, permuted: bool, random: Random) -> tuple[int, ...]:
     return tuple(random.randint(a.low, a.high) for _ in range(a.size))
 
 
+@dataclass(slots=True)
+class _Remembered:
+    """The first inputs of a stream: the claims about a model look at the same ones."""
+
+    source: Iterator[Words]
+    made: list[Words] = field(default_factory=list)
+
+
+@lru_cache(maxsize=16)
+def _remembered(
+    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], seed: int
+) -> _Remembered:
+    return _Remembered(islice(_random_inputs(inputs, requires, functions, seed), REMEMBERED))
+
+
 def random_inputs(
     inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], seed: int
 ) -> Iterator[Words]:
@@ -62,6 +82,20 @@ def random_inputs(
 
     It ends when 2,000 tries in a row do not meet the requirements.
     """
+    first = _remembered(inputs, requires, functions, seed)
+    for n in range(REMEMBERED):
+        if n == len(first.made):
+            try:
+                first.made.append(next(first.source))
+            except StopIteration:
+                return
+        yield first.made[n]
+    yield from islice(_random_inputs(inputs, requires, functions, seed), REMEMBERED, None)
+
+
+def _random_inputs(
+    inputs: tuple[Array, ...], requires: tuple[s.Expr, ...], functions: tuple[s.FunctionDefinition, ...], seed: int
+) -> Iterator[Words]:
     free, rest = permuted(requires), _rest(requires)
     if any(a.name in free and not _permutable(a) for a in inputs):
         return

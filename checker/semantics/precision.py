@@ -44,15 +44,22 @@ BITS = 96  # bits behind the point of the partial sums
 
 @lru_cache(maxsize=10_000)
 def decay(x: Fraction) -> Fraction:
-    """A number at least e^-x and close to it, x >= 0: the terms of the series of e^x, each rounded down, sum to less than e^x."""
+    """A number at least e^-x and close to it, x >= 0. With y = x / 2^k < 1 the terms of the series of e^y, each rounded down, sum
+    to less than e^y; its reciprocal, rounded up, is squared k times, rounded up each time."""
     x = min(x, Fraction(FAR))
+    halvings = int(x).bit_length()
     term = total = 1 << BITS
-    k = 0
+    n = 0
     while term:
-        k += 1
-        term = term * x.numerator // (x.denominator * k)
+        n += 1
+        term = term * x.numerator // ((x.denominator << halvings) * n)
         total += term
-    return Fraction(1 << BITS, total)
+    found, bits = -(-(1 << 2 * BITS) // total), BITS
+    for _ in range(halvings):
+        found, bits = found * found, 2 * bits
+        spare = max(0, found.bit_length() - BITS)
+        found, bits = -(-found >> spare), bits - spare
+    return Fraction(found, 1 << bits)
 
 
 def growth(x: Fraction) -> Fraction | None:
@@ -257,9 +264,7 @@ def _grain(factor: Number, multiple: bool) -> int:
 def _with_outputs(c: Circuit, i: int) -> sem.RowState:
     """An opaque row with unknown output words."""
     state = opaque(c, i)
-    state.outputs = {
-        a.name: View(a.name, t.ArraySymbol(f"{a.name} at {i}", a.size, a.low, a.high), 1, a.size) for a in c.outputs
-    }
+    state.outputs = {a.name: View(a.name, t.ArraySymbol(f"{a.name} at {i}", a.size, a.low, a.high), 1, a.size) for a in c.outputs}
     return state
 
 
@@ -350,14 +355,25 @@ def _totals(c: Circuit, heads: tuple[Head, ...]) -> frozenset[tuple[Fraction, Bo
     return frozenset((kept, bound(x)) for kept, x in entries)
 
 
-@lru_cache(maxsize=500)
 def reaches(c: Circuit) -> tuple[Reach, ...]:
     """The bounds on X^0, ..., X^L. Raises `Unsupported` if there are none."""
+    reach(c, len(c.layers))
+    return tuple(_reached(c))
+
+
+def reach(c: Circuit, number: int) -> Reach:
+    """The bound on X^number. Raises `Unsupported` if there is none."""
     unmasked(c)
-    found = [first(c)]
-    for layer in c.layers:
-        found.append(after(c, layer, found[-1]))
-    return tuple(found)
+    found = _reached(c)
+    while len(found) <= number:
+        found.append(after(c, c.layers[len(found) - 1], found[-1]))
+    return found[number]
+
+
+@lru_cache(maxsize=500)
+def _reached(c: Circuit) -> list[Reach]:
+    """The bounds that have been asked for so far, from X^0 on."""
+    return [first(c)]
 
 
 def disturbance(c: Circuit, head: Head, before: Reach, spread: Fraction, places: Iterable[int]) -> Fraction:
@@ -376,7 +392,7 @@ def noise(c: Circuit, number: int, p: Packets) -> Fraction:
     unmasked(c)
     if c.rung == "exact":
         return ZERO
-    layer, block, before = c.layers[number], block_of(c, p), reaches(c)[number]
+    layer, block, before = c.layers[number], block_of(c, p), reach(c, number)
     empty = not any(k in before.written for k in block) and not clears(c, layer)
     total = before.blank if empty else ZERO
     for h in layer.heads:
@@ -392,7 +408,7 @@ def error(c: Circuit, number: int) -> Fraction:
     unmasked(c)
     if c.rung == "exact":
         return ZERO
-    before = reaches(c)[number]
+    before = reach(c, number)
     heads = c.layers[number].heads
     return sum((disturbance(c, h, before, fixed_spread(c, h), range(1, c.width + 1)) for h in heads), ZERO)
 

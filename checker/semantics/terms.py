@@ -242,7 +242,7 @@ def combine(constant: Number, parts: Iterable[tuple[Term, Number]]) -> Value:
 
 
 def _whole(n: Number) -> Number:
-    return n.numerator if isinstance(n, Fraction) and n.denominator == 1 else n
+    return n.numerator if type(n) is Fraction and n.denominator == 1 else n
 
 
 def bounded(op: str, args: tuple[Any, ...], low: Rational | None, high: Rational | None) -> Term:

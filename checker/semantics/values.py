@@ -22,7 +22,7 @@ def symbolic(*values: Value) -> bool:
 
 def whole(n: Number) -> Number:
     """A fraction with denominator 1 as an integer."""
-    return n.numerator if isinstance(n, Fraction) and n.denominator == 1 else n
+    return n.numerator if type(n) is Fraction and n.denominator == 1 else n
 
 
 def add(a: Value, b: Value) -> Value:
