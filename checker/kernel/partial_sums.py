@@ -17,6 +17,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from checker.kernel.idle import Decide, not_silent
 from checker.kernel.proofs import NotProved
 from checker.kernel.solver import Later, Tally, prove
 from checker.language import syntax as s
@@ -30,7 +31,7 @@ from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.circuits import VECTORS
 from checker.semantics.expressions import Condition, Fault, Lanes, Meaning, Message, Piece, Scope, Vec, evaluate, number
-from checker.semantics.machines import local_view, run_local
+from checker.semantics.machines import Effect, local_view, run_local
 from checker.semantics.masks import visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
@@ -383,7 +384,9 @@ class _Run:
             where = f"round {r + 1} ({round_.name})"
             mail: dict[int, list[Message]] = {}
             received: dict[int, int] = {}
-            for i in range(1, p.machines + 1):
+            idle = [i for i in range(1, p.machines + 1) if i not in inboxes] if r else []
+            active = range(1, p.machines + 1) if not r else sorted([*inboxes, *not_silent(idle, self.idle(round_.body))])
+            for i in active:
                 conditions: list[Condition] = []
                 try:
                     sent = run_local(
@@ -415,9 +418,24 @@ class _Run:
         for x in conditions:
             prove(x.term, self.known, f"{where}: {x.reason}", self.found.tally)
 
-    def scope(self, i: int, inbox: list[Message], first: bool, conditions: list[Condition]) -> Scope:
+    def idle(self, body: tuple[s.Statement, ...], last: bool = False) -> Callable[[Value, list[Condition], Decide], Effect]:
+        """The local function of a machine that holds no words, finds nothing, and in the last one has no word to put out."""
+        outputs = {a.name: (a, range(1, 1)) for a in self.p.outputs} if last else {}
+
+        def run(me: Value, conditions: list[Condition], decide: Decide) -> Effect:
+            scope = self.scope(me, [], False, conditions, decide)
+            return run_local(body, scope, () if last else self.p.messages, self.p.machines, outputs)
+
+        return run
+
+    def scope(
+        self, i: Value, inbox: list[Message], first: bool, conditions: list[Condition], decide: Decide | None = None
+    ) -> Scope:
         names: dict[str, Any] = {"self": i}
-        places = {a.name: held(self.p.inputs, a.name, i, self.p.packing) if first else range(1, 1) for a in self.p.inputs}
+        places = {a.name: range(1, 1) for a in self.p.inputs}
+        if first:
+            assert isinstance(i, int)
+            places = {a.name: held(self.p.inputs, a.name, i, self.p.packing) for a in self.p.inputs}
         for a in self.p.inputs:
             names[a.name] = local_view(a.name, self.inputs[a.name], places[a.name])
         return Scope(
@@ -428,19 +446,20 @@ class _Run:
             conditions=conditions,
             builtins=self.builtins,
             lanes=lanes.over,
+            decide=decide,
         )
 
     def finish(self, inboxes: dict[int, list[Message]]) -> None:
         p = self.p
         places = {key: w for w, key in self.places.items()}
-        last = -(-p.words_out // p.packing)
-        for i in range(1, p.machines + 1):
-            if i > last and i not in inboxes:
-                continue
+        first = not p.rounds  # then all machines may hold input words
+        last = p.machines if first else -(-p.words_out // p.packing)
+        idle = [i for i in range(last + 1, p.machines + 1) if i not in inboxes]
+        for i in sorted({*range(1, last + 1), *inboxes, *not_silent(idle, self.idle(p.finish, last=True))}):
             outputs = {a.name: (a, held(p.outputs, a.name, i, p.packing)) for a in p.outputs}
             conditions: list[Condition] = []
             try:
-                scope = self.scope(i, inboxes.get(i, []), not p.rounds, conditions)
+                scope = self.scope(i, inboxes.get(i, []), first, conditions)
                 assigned = run_local(p.finish, scope, p.messages, p.machines, outputs).assigned
             except (Fault, Unsupported) as reason:
                 raise NotProved(f"machine {i} in finish: {reason}") from None

@@ -53,33 +53,33 @@ def search(j: OfInputs, budget: int, seconds: float, quick: bool = False) -> Sea
         every_input(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
     )
     end, tried = monotonic() + seconds, 0
-    for words, unlikely in _in_batches(j, source, end) if quick else ((words, False) for words in source):
-        if tried >= budget or (tried and monotonic() > end):
+    for words, unlikely in _in_batches(j, source, budget, end) if quick else ((words, False) for words in source):
+        if tried and monotonic() > end:
             complete = False
             break
         tried += 1
-        if unlikely:
-            continue
-        found = confirmed(j, words, inf if quick else end, quick)
+        found = None if unlikely else confirmed(j, words, inf if quick else end, quick)
         if found is not None:
             return Search(_witness(j, *smallest(j, words, found, complete)), tried, False)
+        if tried == budget:
+            break
     return Search(None, tried, complete and (tried == 0 or monotonic() <= end))
 
 
-def _in_batches(j: OfInputs, source: Iterator[Words], end: float) -> Iterator[tuple[Words, bool]]:
-    """The inputs, each with whether a run of its circuit in floating point found nothing wrong."""
+def _in_batches(j: OfInputs, source: Iterator[Words], budget: int, end: float) -> Iterator[tuple[Words, bool]]:
+    """The inputs, so many at least, each with whether a run of its circuit in floating point found nothing wrong."""
     c, size = circuit_of(j), TOGETHER[0]
     if c is None or c.scale is None or not isinstance(j, (Simulates, Computes)):
         yield from ((words, False) for words in source)
         return
-    while batch := _some(source, size, end):
+    while batch := _some(source, min(size, budget) or 1, end):
         outputs = in_floats(c, batch, end - monotonic())
         if outputs is None:
             yield from ((words, False) for words in chain(batch, source))
             return
         yield from ((words, not _wrong(j, words, found)) for words, found in zip(batch, outputs, strict=False))
         source = chain(batch[len(outputs) :], source)
-        size = TOGETHER[1]
+        size, budget = TOGETHER[1], budget - len(outputs)
 
 
 def _some(source: Iterator[Words], most: int, end: float) -> list[Words]:

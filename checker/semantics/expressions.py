@@ -5,6 +5,7 @@ With numbers an undefined operation raises `Fault`. With terms it becomes a cond
 
 from __future__ import annotations
 
+import operator as operators
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -181,13 +182,48 @@ class Scope:
     machines: int = 0
     builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = field(default_factory=dict)
     lanes: Callable[[s.Reduce, Scope], Meaning | None] | None = None  # for all coordinates at once, where that can be
+    decide: Callable[[Term], Value] | None = None  # what is known of the condition of a choice between statements
     calls: int = 0
 
     def bind(self, **names: Meaning) -> Scope:
-        return replace(self, names={**self.names, **names})
+        return self._with({**self.names, **names}, self.guard)
 
     def under(self, guard: Value) -> Scope:
-        return self if guard is True else replace(self, guard=v.both(self.guard, guard))
+        return self if guard is True else self._with(self.names, v.both(self.guard, guard))
+
+    def _with(self, names: dict[str, Meaning], guard: Value) -> Scope:
+        """Written out: `replace` takes several times as long."""
+        return Scope(
+            names,
+            self.functions,
+            guard,
+            self.inbox,
+            self.held,
+            self.rows,
+            self.conditions,
+            self.at,
+            self.machines,
+            self.builtins,
+            self.lanes,
+            self.decide,
+            self.calls,
+        )
+
+    def inside(self, arguments: dict[str, Meaning]) -> Scope:
+        """What the body of a function may refer to."""
+        pure = self.builtins
+        if any(k in pure for k in OF_ROW):
+            pure = {k: b for k, b in pure.items() if k not in OF_ROW}
+        return Scope(
+            arguments,
+            self.functions,
+            self.guard,
+            conditions=self.conditions,
+            machines=self.machines,
+            builtins=pure,
+            lanes=self.lanes,
+            calls=self.calls + 1,
+        )
 
     def require(self, condition: Value, reason: str, span: Span) -> None:
         """The condition must hold where the guard does."""
@@ -254,6 +290,8 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
 
 def number(x: Meaning, span: Span) -> Value:
     """A number, known or unknown, and nothing else."""
+    if type(x) is int:
+        return x
     if isinstance(x, (int, Fraction, Cyclotomic, Term)) and not v.is_boolean(x):
         return x
     raise Fault("expected a number, found something else", span)
@@ -323,6 +361,8 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
         b = truth(evaluate(right, scope.under(a if operator == "and" else v.negate(a))), span)
         return v.both(a, b) if operator == "and" else v.either(a, b)
     b = evaluate(right, scope)
+    if type(a) is int and type(b) is int and operator in _WHOLE:
+        return _WHOLE[operator](a, b)
     if operator not in ("==", "!=") or not (v.is_boolean(a) and v.is_boolean(b)):
         number(a, span)
         number(b, span)
@@ -342,6 +382,17 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
     return _BINARY[operator](a, b)
 
 
+_WHOLE: dict[str, Callable[[int, int], int]] = {  # what most operations are about, without a look at what else they could be
+    "+": operators.add,
+    "-": operators.sub,
+    "*": operators.mul,
+    "==": operators.eq,
+    "!=": operators.ne,
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+}
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "+": v.add,
     "-": v.subtract,
@@ -550,9 +601,7 @@ def _call(e: s.Call, scope: Scope) -> Meaning:
         if scope.calls >= MAX_CALLS:
             raise Unsupported(f"{name} calls itself more than {MAX_CALLS} times deep")
         arguments = {p: evaluate(a, scope) for p, a in zip(f.parameters, e.arguments, strict=True)}
-        pure = {k: b for k, b in scope.builtins.items() if k not in OF_ROW}
-        inner = replace(scope, names=arguments, calls=scope.calls + 1, inbox=None, held={}, rows={}, at=None, builtins=pure)
-        return evaluate(f.body, inner)
+        return evaluate(f.body, scope.inside(arguments))
     if name in scope.builtins:
         return scope.builtins[name](scope, e)
     if name in ("only", "count"):

@@ -50,6 +50,8 @@ class _Run:
                     self.send(st, scope)
                 case s.Choose(condition, then, otherwise):
                     c = truth(evaluate(condition, scope), st.span)
+                    if scope.decide is not None and isinstance(c, Term):
+                        c = scope.decide(c)
                     if c is not False:
                         self.block(then, scope.under(c))
                     if c is not True:

@@ -237,6 +237,8 @@ def is_boolean(a: object) -> bool:
 
 
 def at_most(a: Value, b: Value) -> Value:
+    if type(a) is int and type(b) is int:
+        return a <= b
     difference = subtract(a, b)
     if not isinstance(difference, Term):
         return difference <= 0
