@@ -1,10 +1,9 @@
-"""What can be proved, as data. Equal judgements have equal digests, so they are proved once."""
+"""What can be proved, as data. Equal judgements are proved once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from hashlib import sha256
 
 from checker.language import syntax as s
 from checker.language.printer import expression
@@ -228,8 +227,3 @@ class Reads:
 
 OfInputs = Fits | Simulates | Performs | Returns | Computes | Reads  # what an input can refute
 Judgement = OfInputs | Selects | Propagates | Attends | Delivers | LayerStep | Counts | ForReals | Picks
-
-
-def digest(judgement: Judgement) -> str:
-    """A name for the content: `repr` shows every field but places in the text."""
-    return sha256(repr(judgement).encode()).hexdigest()

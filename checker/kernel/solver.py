@@ -85,32 +85,53 @@ def ask(goal: Value, assumptions: tuple[Value, ...]) -> Answer:
     try:
         solver = z3.Solver()
         solver.set("rlimit", RESOURCES)
-        translate = _Translate(z3)
-        for a in [*assumptions, v.negate(goal)]:
-            if a is not True:
-                solver.add(translate(a))
-        for side in translate.side:
-            solver.add(side)
+        question = [x for x in (*assumptions, v.negate(goal)) if x is not True]
+        translate = _translator()
+        for x in question:
+            solver.add(translate(x))
+        sides, variables = translate.about(question)
+        solver.add(*sides)
         verdict = str(solver.check())
         if verdict != "sat":
             return Answer(verdict, {}, "" if verdict == "unsat" else str(solver.reason_unknown()))
         model = solver.model()
-        values = {name: model.eval(x, model_completion=True) for name, x in translate.variables.items()}
+        values = {name: model.eval(x, model_completion=True) for name, x in variables.items()}
         return Answer(verdict, MappingProxyType({name: x.as_long() for name, x in values.items() if z3.is_int_value(x)}))
     except z3.Z3Exception as error:
         return Answer("unknown", {}, str(error))
 
 
+@dataclass(slots=True)
+class _Translated:
+    """A term in z3: the expression, what is known of it besides, and the number of an input by its name, if it is one."""
+
+    expression: Any
+    sides: list[Any]
+    variable: str = ""
+
+
+_KEPT: list[_Translate] = []
+NODES = 200_000  # of the terms that are remembered in z3's form
+
+
+def _translator() -> _Translate:
+    """One for all questions: most of what they ask about is the same. A new one when the old one has become large."""
+    if not _KEPT or len(_KEPT[0].done) > NODES:
+        import z3
+
+        _KEPT[:] = [_Translate(z3)]
+    return _KEPT[0]
+
+
 class _Translate:
-    """One question's translation: shared nodes once, ranges and inverses as side conditions."""
+    """Terms as expressions of z3, each once; ranges and inverses as side conditions, of those that a question is about."""
 
     def __init__(self, z3: Any) -> None:
         self.z3 = z3
-        self.done: dict[Term, Any] = {}
-        self.variables: dict[str, Any] = {}
-        self.arrays: dict[str, Any] = {}
+        self.done: dict[Term, _Translated] = {}
         self.searches: dict[tuple[Any, ...], Any] = {}
-        self.side: list[Any] = []
+        self.permutations: dict[ArraySymbol, list[Any]] = {}
+        self.here = _Translated(None, [])  # what is being translated
 
     def __call__(self, value: Value) -> Any:
         if not isinstance(value, Term):
@@ -124,8 +145,26 @@ class _Translate:
             else:
                 stack.pop()
                 if node not in self.done:
-                    self.done[node] = self.node(node)
-        return self.done[value]
+                    self.here = _Translated(None, [])
+                    self.here.expression = self.node(node)
+                    self.done[node] = self.here
+        return self.done[value].expression
+
+    def about(self, question: Iterable[Value]) -> tuple[list[Any], dict[str, Any]]:
+        """The side conditions of all terms in a question, and its variables by name. To be called behind their translation."""
+        sides: dict[int, Any] = {}
+        variables: dict[str, Any] = {}
+        stack, seen = [x for x in question if isinstance(x, Term)], set[Term]()
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                found = self.done[node]
+                sides |= {x.get_id(): x for x in found.sides}
+                if found.variable:
+                    variables[found.variable] = found.expression
+                stack.extend(a for a in node.args if isinstance(a, Term))
+        return [*sides.values()], variables
 
     def number(self, value: Any) -> Any:
         if isinstance(value, bool):
@@ -135,13 +174,14 @@ class _Translate:
         return self.z3.RealVal(value) if isinstance(value, Fraction) else self.z3.IntVal(value)
 
     def argument(self, a: Any) -> Any:
-        return self.done[a] if isinstance(a, Term) else self.number(a)
+        return self.done[a].expression if isinstance(a, Term) else self.number(a)
 
     def node(self, node: Term) -> Any:
         z3 = self.z3
         if node.op == "var":
             name, low, high = node.args
-            x = self.variables.setdefault(name, z3.Int(name))
+            x = z3.Int(name)
+            self.here.variable = name
             self.within(x, low, high)
             return x
         if node.op == "cos":
@@ -185,21 +225,23 @@ class _Translate:
     def real(self, name: str, low: Rational, high: Rational) -> Any:
         """A real number of which no more is said than these bounds."""
         x = self.z3.Real(name)
-        self.side += [x >= self.number(low), x <= self.number(high)]
+        self.here.sides += [x >= self.number(low), x <= self.number(high)]
         return x
 
     def read(self, array: ArraySymbol, place: Value, z3: Any) -> Any:
         index = self.argument(place)
-        known = array.name in self.arrays
-        f = self.arrays.setdefault(array.name, z3.Function(array.name, z3.IntSort(), z3.IntSort()))
-        if not known and array.inverse is not None and array.size <= INSTANCES:
-            g = self.arrays.setdefault(array.inverse, z3.Function(array.inverse, z3.IntSort(), z3.IntSort()))
-            for k in range(1, array.size + 1):
-                self.side += [g(f(k)) == k, f(g(k)) == k, f(k) >= 1, f(k) <= array.size, g(k) >= 1, g(k) <= array.size]
+        f = z3.Function(array.name, z3.IntSort(), z3.IntSort())
+        if array.inverse is not None and array.size <= INSTANCES:
+            if array not in self.permutations:
+                g, every = z3.Function(array.inverse, z3.IntSort(), z3.IntSort()), range(1, array.size + 1)
+                found = [x for k in every for x in (g(f(k)) == k, f(g(k)) == k)]
+                found += [x for h in (f, g) for k in every for x in (h(k) >= 1, h(k) <= array.size)]
+                self.permutations[array] = found
+            self.here.sides += self.permutations[array]
         x = f(index)
-        self.side.append(z3.Implies(z3.And(index >= 1, index <= array.size), z3.And(x >= array.low, x <= array.high)))
+        self.here.sides.append(z3.Implies(z3.And(index >= 1, index <= array.size), z3.And(x >= array.low, x <= array.high)))
         if not isinstance(place, Term):
-            self.variables[f"{array.name}[{place}]"] = x
+            self.here.variable = f"{array.name}[{place}]"
         return x
 
     def search(self, node: Term, z3: Any) -> Any:
@@ -211,12 +253,12 @@ class _Translate:
             (kind, body, names, arrays), z3.Function(f"search {len(self.searches)}", *[z3.IntSort()] * (len(numbers) + 1))
         )
         x, low, high = f(*(self.argument(a) for a in numbers)), self.argument(low), self.argument(high)
-        self.side.append(z3.Implies(low <= high, z3.And(low <= x, x <= high)))
-        self.side.append(z3.Implies(low > high, x == low))
+        self.here.sides.append(z3.Implies(low <= high, z3.And(low <= x, x <= high)))
+        self.here.sides.append(z3.Implies(low > high, x == low))
         return x
 
     def within(self, x: Any, low: int | None, high: int | None) -> None:
         if low is not None:
-            self.side.append(x >= low)
+            self.here.sides.append(x >= low)
         if high is not None:
-            self.side.append(x <= high)
+            self.here.sides.append(x <= high)

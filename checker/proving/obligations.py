@@ -27,7 +27,6 @@ from checker.kernel.judgements import (
     Returns,
     Selects,
     Simulates,
-    digest,
 )
 from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
 from checker.kernel.lemma_rules import margin_of, picks
@@ -73,11 +72,6 @@ class Obligation:
     judgement: Judgement
     premises: tuple[Obligation, ...]
     rule: Callable[..., Proved]
-
-    @property
-    def digest(self) -> str:
-        """The content's name; the same content anywhere has the same one."""
-        return digest(self.judgement)
 
 
 def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: Hints = NO_HINTS) -> Obligation:
@@ -183,13 +177,13 @@ def _lemma(c: Circuit) -> list[Obligation]:
 
 @dataclass(slots=True)
 class Prover:
-    """Settles obligations, each content once. `settled` maps digests to proofs or to the reason there is none."""
+    """Settles obligations, each content once. `settled` maps judgements and rules to proofs or to the reason there is none."""
 
-    settled: dict[tuple[str, Any], Proved | NotProved] = field(default_factory=dict)
+    settled: dict[tuple[Judgement, Any], Proved | NotProved] = field(default_factory=dict)
 
     def prove(self, o: Obligation) -> Proved:
         """The proof of an obligation, premises first. Raises `NotProved`."""
-        key = (o.digest, o.rule)
+        key = (o.judgement, o.rule)
         if key not in self.settled:
             try:
                 self.settled[key] = o.rule(o.judgement, *(self.prove(x) for x in o.premises))

@@ -271,13 +271,9 @@ class Evaluation:
 
     def first(self, cases: tuple[s.Case, ...], scope: Scope) -> tuple[Row, s.Expr | None]:
         """The first case whose condition holds, and how it is written; the zero vector if there is none."""
-        for case in cases:
-            if case.condition is None or truth(case.condition, scope):
-                value = vector(case.value, scope)
-                if len(value) > self.c.width:
-                    raise Fault(f"expected at most {self.c.width} coordinates, found {len(value)}", case.span)
-                return sparse(value), case.value
-        return {}, None
+        if not s.mentions(cases, "row", "packed", "destinations", *(a.name for a in self.c.outputs)):
+            return first_by_index(cases, self.c.functions, integer(s.Name("self"), scope), self.c.width)
+        return first_case(cases, scope, self.c.width)
 
     def representable(self, numbers: Row, what: str, place: str = "") -> None:
         """On the rung rounded every number is a multiple of 2^-f of size less than 2^i (Def. A.1)."""
@@ -350,6 +346,25 @@ class Evaluation:
 
 def sparse(v: Vector) -> Row:
     return {k: Fraction(x) if isinstance(x, int) else x for k, x in enumerate(v, 1) if isinstance(x, Enclosure) or x != 0}
+
+
+def first_case(cases: tuple[s.Case, ...], scope: Scope, width: int) -> tuple[Row, s.Expr | None]:
+    """The first case whose condition holds, and how it is written; the zero vector if there is none."""
+    for case in cases:
+        if case.condition is None or truth(case.condition, scope):
+            value = vector(case.value, scope)
+            if len(value) > width:
+                raise Fault(f"expected at most {width} coordinates, found {len(value)}", case.span)
+            return sparse(value), case.value
+    return {}, None
+
+
+@lru_cache(maxsize=20_000)
+def first_by_index(
+    cases: tuple[s.Case, ...], functions: tuple[s.FunctionDefinition, ...], i: int, width: int
+) -> tuple[Row, s.Expr | None]:
+    """The same for cases that depend on nothing but the row's number: the same in every run."""
+    return first_case(cases, Scope(by_name(functions), {"self": i}), width)
 
 
 @deep_recursion()

@@ -115,7 +115,16 @@ class Scope:
     numeric: Numeric | None = None
 
     def bind(self, values: Mapping[str, Value]) -> Scope:
-        return replace(self, values={**self.values, **values})
+        return Scope(
+            self.functions,
+            {**self.values, **values},
+            self.state,
+            self.states,
+            self.packed,
+            self.destinations,
+            self.calls,
+            self.numeric,
+        )
 
 
 def by_name(functions: tuple[s.FunctionDefinition, ...]) -> dict[str, s.FunctionDefinition]:
@@ -136,10 +145,12 @@ def whole(arrays: tuple[Array, ...], words: Mapping[str, tuple[int, ...]]) -> di
 
 
 def _normal(value: Number) -> Number:
-    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+    return value.numerator if type(value) is Fraction and value.denominator == 1 else value
 
 
 def _as_number(value: Value, span: Span) -> Number:
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | Fraction | Real | Enclosure):
         raise Fault(f"expected a number, found {_kind(value)}", span)
     return _normal(value)
@@ -200,22 +211,13 @@ def evaluate(e: s.Expr, scope: Scope) -> Value:
             return _entry(_name(array, scope, e.span), integer(index, scope), e)
         case s.Call():
             return _call(e, scope)
+        case s.Binary(operator, left, right):
+            return _binary(operator, left, right, scope, e.span)
         case s.Unary("not", operand):
             return not truth(operand, scope)
         case s.Unary(_, operand):
             inner = evaluate(operand, scope)
             return tuple([-v for v in inner]) if isinstance(inner, tuple) else -_as_number(inner, e.span)
-        case s.Binary("and", left, right):
-            return truth(left, scope) and truth(right, scope)
-        case s.Binary("or", left, right):
-            return truth(left, scope) or truth(right, scope)
-        case s.Binary("==" | "!=" as operator, left, right):
-            a, b = evaluate(left, scope), evaluate(right, scope)
-            if _kind(a) != _kind(b) or _kind(a) not in ("a number", "a truth value"):
-                raise Fault(f"expected two numbers or two truth values, found {_kind(a)} and {_kind(b)}", e.span)
-            return (a == b) == (operator == "==")
-        case s.Binary(operator, left, right):
-            return _arithmetic(operator, number(left, scope), number(right, scope), e.span)
         case s.Conditional(condition, then, otherwise):
             return evaluate(then if truth(condition, scope) else otherwise, scope)
         case s.Member(element, low, high):
@@ -230,6 +232,19 @@ def evaluate(e: s.Expr, scope: Scope) -> Value:
             return evaluate(inner_, replace(scope.bind({"self": m}), state=scope.states[m]))
         case s.Vector(items):
             return _join([vector(item, scope) for item in items])
+
+
+def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span) -> Value:
+    if operator == "and":
+        return truth(left, scope) and truth(right, scope)
+    if operator == "or":
+        return truth(left, scope) or truth(right, scope)
+    if operator in ("==", "!="):
+        a, b = evaluate(left, scope), evaluate(right, scope)
+        if _kind(a) != _kind(b) or _kind(a) not in ("a number", "a truth value"):
+            raise Fault(f"expected two numbers or two truth values, found {_kind(a)} and {_kind(b)}", span)
+        return (a == b) == (operator == "==")
+    return _arithmetic(operator, number(left, scope), number(right, scope), span)
 
 
 def _join(vectors: list[Vector]) -> Vector:
