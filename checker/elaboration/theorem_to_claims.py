@@ -37,7 +37,7 @@ from checker.kernel.routing_rules import routing_head
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, SpecError, spec_error
-from checker.language.parser import parse
+from checker.language.parser import parse_compiled
 from checker.language.syntax import mentions
 from checker.models import printing
 from checker.models.circuit import RUNGS, Circuit, Selector
@@ -130,7 +130,7 @@ class Models:
 
 def closed(text: str) -> Model:
     """The last model of a text, which has no parameters."""
-    definitions = {d.name: d for d in parse(text, "<compiled>").items if not isinstance(d, s.Use)}
+    definitions = {d.name: d for d in parse_compiled(text).items if not isinstance(d, s.Use)}
     functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
     circuits = {k: d for k, d in definitions.items() if isinstance(d, s.CircuitDefinition)}
     *_, last = definitions.values()

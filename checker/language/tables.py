@@ -24,21 +24,30 @@ def grammar() -> str:
     return (data_folder("grammar") / "lockstep.lark").read_text(encoding="utf-8")
 
 
-def build() -> Lark:
+def build(**options: Any) -> Lark:
     """The parser from the grammar."""
-    return Lark(grammar(), parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    return Lark(grammar(), parser="lalr", maybe_placeholders=True, **({"propagate_positions": True} | options))
 
 
 @cache
 def parser() -> Lark:
     """The parser, from its tables if they are those of the grammar."""
+    return _parser()
+
+
+def building(transformer: object) -> Lark:
+    """A parser that knows no places, and applies the methods of a transformer, one a rule, while it reads."""
+    return _parser(propagate_positions=False, transformer=transformer)
+
+
+def _parser(**options: Any) -> Lark:
     try:
         saved = json.loads((data_folder("grammar") / "tables.json").read_text(encoding="utf-8"))
         if saved["of"] == _source():
-            return _from(saved)
+            return _from(saved, options)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    return build()
+    return build(**options)
 
 
 def _source() -> str:
@@ -46,11 +55,12 @@ def _source() -> str:
     return sha256(f"lark {lark.__version__}\n{grammar()}".encode()).hexdigest()
 
 
-def _from(saved: dict[str, Any]) -> Lark:
+def _from(saved: dict[str, Any], options: dict[str, Any]) -> Lark:
     names, states = saved["tokens"], dict(enumerate(saved["states"]))
     data = saved["data"]
     data["parser"]["parser"] |= {"tokens": {name: name for name in names}, "states": states}
-    return Lark.load({"data": data, "memo": dict(enumerate(saved["memo"]))})
+    loaded: Lark = Lark.__new__(Lark)._load({"data": data, "memo": dict(enumerate(saved["memo"]))}, **options)
+    return loaded  # `Lark.load` takes no options
 
 
 def text_of(parser: Lark) -> str:

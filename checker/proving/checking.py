@@ -37,7 +37,7 @@ from checker.proving.runs import Search
 from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
 
-FIRST_LOOK = (10, 0.3)  # inputs and seconds before proving
+FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
 ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search

@@ -52,7 +52,44 @@ class Done:
 class _Running:
     number: int
     task: Task
-    pool: int
+    worker: int
+
+
+Group = tuple[int, str]
+
+
+class _Waiting:
+    """The tasks that nobody works at, by theorem: the instances of one share lemmas, protocols and circuits."""
+
+    def __init__(self, tasks: dict[int, Task]) -> None:
+        self.groups: dict[Group, deque[tuple[int, Task]]] = {}
+        for number, task in tasks.items():
+            self.groups.setdefault(group(task), deque()).append((number, task))
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    def take(self, last: Group | None, others: set[Group]) -> tuple[int, Task]:
+        """The next for a worker: of the theorem that it was at last, or of the first one that no other worker is at, or the last
+        one of that with the most tasks."""
+        free = last if last in self.groups else next((x for x in self.groups if x not in others), None)
+        if free is not None:
+            return self._out(free, self.groups[free].popleft())
+        crowded = max(self.groups, key=lambda x: len(self.groups[x]))
+        return self._out(crowded, self.groups[crowded].pop())
+
+    def _out(self, of: Group, found: tuple[int, Task]) -> tuple[int, Task]:
+        if not self.groups[of]:
+            del self.groups[of]
+        return found
+
+    def back(self, number: int, task: Task) -> None:
+        """A task of which something is left: the next of its theorem."""
+        self.groups.setdefault(group(task), deque()).appendleft((number, task))
+
+
+def group(task: Task) -> Group:
+    return task.file, task.theorem.name
 
 
 def here(work: Work, tasks: dict[int, Task]) -> Iterator[Done]:
@@ -70,36 +107,32 @@ def run(work: Work, tasks: dict[int, Task], jobs: int) -> Iterator[Done]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     last = max(tasks, default=0) + 1
     clocks = Clocks(context.Array("d", last, lock=False), context.Array("i", last, lock=False))
-    pending = deque(tasks.items())
+    waiting = _Waiting(tasks)
     early: dict[int, list[ClaimResult]] = {}  # of claims that were given up
     running: dict[Any, _Running] = {}
-    pools: list[ProcessPool] = []
-    room: list[int] = []
+    workers: list[ProcessPool] = []
+    at_last: list[Group | None] = []  # of each worker
     begin = time.monotonic()
 
-    def more(workers: int) -> None:
-        pools.append(ProcessPool(workers, initializer=_start, initargs=(work, clocks), context=context))
-        room.append(workers)
-
     try:
-        while pending or running:
-            if not pools:
-                more(1)
-            elif len(pools) == 1 and jobs > 1 and pending and time.monotonic() - begin > PAYS:
-                more(jobs - 1)
-            for k, pool in enumerate(pools):
-                while pending and room[k]:
-                    number, task = pending.popleft()
-                    clocks.begun[number], clocks.claim[number] = 0.0, -1
-                    running[pool.schedule(_settle, (number, task))] = _Running(number, task, k)
-                    room[k] -= 1
+        while waiting or running:
+            enough = jobs if time.monotonic() - begin > PAYS else 1
+            while waiting and len(running) < enough:
+                busy = {at.worker for at in running.values()}
+                k = next((k for k in range(len(workers)) if k not in busy), len(workers))
+                if k == len(workers):
+                    workers.append(ProcessPool(1, initializer=_start, initargs=(work, clocks), context=context))
+                    at_last.append(None)
+                number, task = waiting.take(at_last[k], {x for n, x in enumerate(at_last) if n in busy and x is not None})
+                at_last[k] = group(task)
+                clocks.begun[number], clocks.claim[number] = 0.0, -1
+                running[workers[k].schedule(_settle, (number, task))] = _Running(number, task, k)
             wait(running, timeout=POLL if work.timeout > 1 else POLL / 10, return_when=FIRST_COMPLETED)
             for future, at in list(running.items()):
                 late = not future.done() and _late(clocks, at.number, work.timeout)
                 if not (future.done() or late):
                     continue
                 del running[future]
-                room[at.pool] += 1
                 reason, seconds = "", _elapsed(clocks, at.number)
                 if late:
                     future.cancel()
@@ -121,14 +154,14 @@ def run(work: Work, tasks: dict[int, Task], jobs: int) -> Iterator[Done]:
                 early.setdefault(at.number, []).extend(at.task.undecided(names, reason, seconds))
                 rest = at.task.without(set(names))
                 if rest.names:
-                    pending.appendleft((at.number, rest))
+                    waiting.back(at.number, rest)
                 else:
                     yield Done(at.number, _in_order(at.task, early.pop(at.number)))
     finally:
-        for pool in pools:
-            pool.stop()  # type: ignore[no-untyped-call]
-        for pool in pools:
-            pool.join()
+        for worker in workers:
+            worker.stop()  # type: ignore[no-untyped-call]
+        for worker in workers:
+            worker.join()
 
 
 def _late(clocks: Clocks, number: int, timeout: float) -> bool:
