@@ -23,10 +23,10 @@ from checker.benchmarks.all_inputs import by_enumeration
 from checker.benchmarks.bitvectors import by_bitwuzla, by_z3
 from checker.benchmarks.measuring import Run, afresh
 from checker.benchmarks.one_hot import by_cadical
+from checker.benchmarks.theorems import prove_all
 from checker.elaboration.library import load_text
 from checker.elaboration.theorem_to_claims import claims
 from checker.language.resources import data_folder
-from checker.proving.obligations import Prover, obligation
 
 SOLVERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "z3": ("z3", by_z3),
@@ -88,10 +88,7 @@ def simulated(protocol: str, *parameters: int) -> None:
     """Prove that the circuit of a protocol simulates it on the rung rounded. Raises `NotProved`."""
     numbers = ", ".join(map(str, parameters))
     text = f"use {protocol} from library; theorem t {{ let P = {protocol}({numbers}); let T = transformer(P);"
-    prover = Prover()
-    for claim in claims(load_text(text + " claim same: T simulates P at rounded; }", "<benchmark>")):
-        for j in claim.judgements:
-            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
+    prove_all(claims(load_text(text + " claim same: T simulates P at rounded; }", "<benchmark>")))
 
 
 def command(arguments: tuple[str, ...], status: int, folder: str) -> None:

@@ -81,3 +81,31 @@ def scale(
     from checker.commands.scale_times import scale_command
 
     return scale_command(only, runs, seconds, most, json_to, write_to, quick=quick)
+
+
+@bench.command("theorem_3_4")
+@click.option(
+    "--tokens",
+    type=click.IntRange(2, 1024),
+    multiple=True,
+    help="M, rows of the circuit; several times for several sizes.  [default: 16, 32, 64, 128]",
+)
+@click.option("--runs", type=click.IntRange(1, 100), default=5, show_default=True, help="Proofs of a size: the median.")
+@click.option(
+    "--most", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds at which a proof is cut off."
+)
+@click.option("--json", "json_to", metavar="FILE", help="Write every run as JSON to FILE.")
+@click.option("--write", "write_to", metavar="FILE", help="The table goes between the marks in FILE too.")
+def theorem_3_4(tokens: tuple[int, ...], runs: int, most: float, json_to: str | None, write_to: str | None) -> int:
+    """Measure proofs that the protocol of a circuit simulates it (Theorem 3.4), by the number of machines.
+
+    The circuit has two heads of four coordinates. Beside it: one run of that protocol by replay, on one input. A size that takes
+    more than a tenth of the limit is not run again.
+
+    \b
+    Example:
+      lockstep bench theorem_3_4 --tokens 16 --tokens 32 --runs 3
+    """
+    from checker.commands.mpc_times import TOKENS, theorem_3_4_command
+
+    return theorem_3_4_command(tokens or TOKENS, runs, most, json_to, write_to)

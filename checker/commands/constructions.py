@@ -51,7 +51,7 @@ def cost(machines: int, messages: int) -> Cost:
 def bounds_command(machines: str, messages: str, json_to: str | None, *, constructions: bool) -> int:
     """The table, as text or as JSON."""
     if not constructions:
-        raise spec_error("OPTION", "expected what to count: --constructions or --floats, found nothing")
+        raise spec_error("OPTION", "expected what to count: --constructions, --floats or --round-trip, found nothing")
     pairs = [
         (n, m) for n in _numbers("--machines", machines, MOST_MACHINES) for m in _numbers("--messages", messages, MOST_MESSAGES)
     ]

@@ -7,7 +7,7 @@ closing, the three lemmas, the cuts and the claim. The search for counterexample
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from time import perf_counter
@@ -15,18 +15,15 @@ from time import perf_counter
 import click
 
 from checker.benchmarks.measuring import Run, afresh
+from checker.benchmarks.theorems import Domains, instances_of, prove_all
 from checker.commands import files
 from checker.commands.checks import Bar
-from checker.elaboration.library import load
-from checker.elaboration.theorem_to_claims import ClaimAt, claims
+from checker.elaboration.theorem_to_claims import ClaimAt
 from checker.kernel.enumeration import by_enumeration, input_count
 from checker.kernel.judgements import Computes
 from checker.kernel.proofs import NotProved
-from checker.language import syntax as s
 from checker.language.diagnostics import spec_error
-from checker.language.resources import data_folder
 from checker.models.circuit import Circuit
-from checker.proving.obligations import Prover, obligation
 
 MARK = "hop"
 
@@ -43,15 +40,13 @@ class Instances:
     @property
     def claims(self) -> list[ClaimAt]:
         """Cuts and claims of all instances, in order, as `proofs/theorem_4_2.lks` has them."""
-        loaded = load(data_folder("proofs") / "theorem_4_2.lks")
-        found = []
-        for t in loaded.theorems:
-            least, most = (1, 1) if t.name == "one_hop" else (2, self.k)
-            given = (("n", self.n, self.n), ("sigma", self.sigma, self.sigma), ("k", max(least, self.least), most))
-            domains = tuple(s.Domain(x, ((s.Number(low), s.Number(high)),)) for x, low, high in given)
-            if given[2][1] <= most:
-                found.append(replace(t, domains=domains, where=None))
-        return list(claims(replace(loaded, theorems=tuple(found))))
+        size = {"n": (self.n, self.n), "sigma": (self.sigma, self.sigma)}
+        found: dict[str, Domains] = {}
+        if self.least == 1:
+            found["one_hop"] = {**size, "k": (1, 1)}
+        if self.k > 1:
+            found["theorem_4_2"] = {**size, "k": (max(2, self.least), self.k)}
+        return instances_of("theorem_4_2", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +68,8 @@ class Enumerated:
 
 def prove(of: Instances) -> int | None:
     """All claims, in this process: p' of the last circuit in bits (Def. A.1). Raises `NotProved`."""
-    prover, precision = Prover(), None
-    for claim in of.claims:
-        for j in claim.judgements:
-            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
-            if isinstance(j, Computes) and isinstance(j.subject, Circuit):
-                precision = j.subject.precision
-    return precision
+    circuits = [j.subject for j in prove_all(of.claims) if isinstance(j, Computes) and isinstance(j.subject, Circuit)]
+    return circuits[-1].precision if circuits else None
 
 
 def enumerated(sigma: int, k: int, seconds: float, most: int) -> Enumerated | None:

@@ -292,7 +292,10 @@ def new(name: str, output: str | None) -> int:
 @click.option("--floats", is_flag=True, help="The sizes from which compiled circuits are too large for floating point.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="With --floats.  [default: float32]")
 @click.option("--limit", type=click.IntRange(1, 1000), help="With --floats: the largest size tried, in every series.")
-@click.option("--write", "write_to", metavar="FILE", help="With --floats: the table goes between the marks in FILE too.")
+@click.option("--round-trip", is_flag=True, help="Sizes of protocols, their circuits, and these circuits' protocols.")
+@click.option(
+    "--write", "write_to", metavar="FILE", help="With --floats, --round-trip: the table goes into FILE too, between marks."
+)
 @click.option("--json", "json_to", metavar="FILE", help="Write JSON to FILE; - is standard output.")
 def bounds(
     constructions: bool,
@@ -301,10 +304,14 @@ def bounds(
     floats: bool,
     dtype: str | None,
     limit: int | None,
+    round_trip: bool,
     write_to: str | None,
     json_to: str | None,
 ) -> int:
     """Count what the constructions of the paper cost, or find where floating point ends.
+
+    With --round-trip, for the instances of proofs/round_trip.lks: a protocol, its circuit (Theorem 3.1), and the protocol of
+    that (Theorem 3.4).
 
     With --floats, for a few series of circuits at the scale that the compiler states: the least size for which a bound on all
     rounding errors promises nothing, and the least size with a wrong word on some fixed inputs. The prediction comes first,
@@ -314,7 +321,14 @@ def bounds(
     Examples:
       lockstep bounds --constructions --machines 4,16 --messages 2
       lockstep bounds --floats --dtype float32
+      lockstep bounds --round-trip
     """
+    if round_trip:
+        if constructions or floats or (machines, messages, dtype, limit) != (None,) * 4:
+            raise click.UsageError("--round-trip goes with --write and --json only")
+        from checker.commands.round_trips import round_trip_command
+
+        return round_trip_command(json_to, write_to)
     if floats:
         if constructions or machines is not None or messages is not None:
             raise click.UsageError("--constructions, --machines and --messages do not go with --floats")
@@ -324,7 +338,7 @@ def bounds(
     from checker.commands.constructions import bounds_command
 
     if dtype is not None or limit is not None or write_to is not None:
-        raise click.UsageError("--dtype, --limit and --write go with --floats")
+        raise click.UsageError("--dtype and --limit go with --floats, --write with --floats or --round-trip")
     machines = "4,8,16" if machines is None else machines
     messages = "1,2,3" if messages is None else messages
     return bounds_command(machines, messages, json_to, constructions=constructions)

@@ -1,0 +1,38 @@
+"""Theorems of `proofs/` at instances of one's own: what benchmarks prove is what the file states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from checker.elaboration.library import load
+from checker.elaboration.theorem_to_claims import ClaimAt, claims
+from checker.kernel.judgements import Judgement
+from checker.language import syntax as s
+from checker.language.resources import data_folder
+from checker.proving.obligations import Prover, obligation
+
+Domains = Mapping[str, tuple[int, int]]  # the least and the largest value of each parameter
+
+
+def instances_of(file: str, domains: Mapping[str, Domains]) -> list[ClaimAt]:
+    """The claims and cuts of some theorems of a file of proofs/, by their names, in the order of the file."""
+    loaded = load(data_folder("proofs") / f"{file}.lks")
+    found = []
+    for t in loaded.theorems:
+        if t.name in domains:
+            here = tuple(s.Domain(x, ((s.Number(a), s.Number(b)),)) for x, (a, b) in domains[t.name].items())
+            found.append(replace(t, domains=here, where=None))
+    return list(claims(replace(loaded, theorems=tuple(found))))
+
+
+def prove_all(wanted: Iterable[ClaimAt]) -> list[Judgement]:
+    """What was proved, in order. The search for counterexamples that `lockstep check` begins with is left out.
+
+    Raises `NotProved`."""
+    prover, found = Prover(), list[Judgement]()
+    for claim in wanted:
+        for j in claim.judgements:
+            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
+            found.append(j)
+    return found
