@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def test_medians_targets_and_growth() -> None:
     assert "n = 256 to 512: time times 3.5, memory times 2.0" in text
     assert "| z3 | 1 | 8 | 50.00 | 0.50 | 100.0 |" in text and "it is not there" in text
     assert [r.within(1.5) for r in ROWS] == [True, True, False]
+    assert "| y |  | 1.00 | 1 |  | 3 of 4 claims anew |" in table([Row("y", inf, (Run(1.0, 0, "3 of 4 claims anew"),))], [], "")
     assert not Row("x", 2.0, (Run(3.1, 0),)).within(1.5) and Row("x", 2.0, (Run(3.0, 0),)).within(1.5)
 
 
@@ -73,6 +75,18 @@ def test_work_in_a_process_of_its_own() -> None:
     found = afresh(slow, (0.1,), 20.0)
     assert found is not None and found.answer == 0.1 and found.seconds >= 0.1 and found.memory > 5
     assert afresh(slow, (60.0,), 0.5) is None
+
+
+def test_commands_are_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "it.lks"
+    path.write_text("function f(n) = if n <= 0 then 1 else f(n - 1) + f(n - 2);\n"
+                    "theorem t for n in 1..2 { claim c: sum(f(k + n) for k in 1..80000) == 1 expect refuted; }")
+    begin = time.monotonic()
+    assert scale.command(("check", str(path)), 0, str(tmp_path), 0.3) is None and time.monotonic() - begin < 20
+    found = scale.command(("--help",), 0, str(tmp_path), 60.0)
+    assert found is not None and "check" in found.answer and 0 < found.seconds < 60
+    with pytest.raises(RuntimeError, match="status 0, not 2"):
+        scale.command(("--help",), 2, str(tmp_path), 60.0)
 
 
 def test_a_missing_solver_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

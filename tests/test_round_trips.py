@@ -9,9 +9,9 @@ from test_commands import lockstep, wrong
 
 
 def test_sizes_by_hand(tmp_path: Path) -> None:
-    """tree_sum(2, 2, 1) is one machine that adds: two layers move words, width 2. Its circuit has three rows, the start token among
-    them: trees of two levels, 3 + 9 + 2 * 3 * 2 machines, 2 * 2 * 2 + 3 rounds, memory for two parts of three words in each of two
-    heads, and a row."""
+    """tree_sum(2, 2, 1) is one machine that adds: two layers move words, width 2. Its circuit has three rows with a start token:
+    trees of two levels, 3 + 9 + 2 * 3 * 2 machines, 2 * 2 * 2 + 3 rounds, and memory for two parts of three words in each of
+    two heads, and a row."""
     data, page = tmp_path / "it.json", tmp_path / "page.md"
     page.write_text("<!-- round-trip: begin -->\nold\n<!-- round-trip: end -->\n", encoding="utf-8")
     done = lockstep("bounds", "--round-trip", "--json", str(data), "--write", str(page))

@@ -1,24 +1,30 @@
 """What `lockstep bench scale` measures: proofs for every input of a thousand machines, and baselines for the same question.
 
-A proof row is from the text to the proof: parsing, the compiler, memory bounds, invariants, every layer. Each run has a process
+A proof row is from the text to the verdicts, as `lockstep check` finds them: parsing, the compiler, memory bounds, invariants,
+every layer. Each run has a process
 of its own. The baselines answer an easier question (no scores, no packets, no rounding, no memory bounds), in their favour.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.util import find_spec
-from math import ceil, log2
+from math import ceil, inf, log2
 from pathlib import Path
+from subprocess import PIPE
 from time import perf_counter
 from typing import Any
 
+import checker
 from checker.benchmarks.all_inputs import by_enumeration
 from checker.benchmarks.bitvectors import by_bitwuzla, by_z3
 from checker.benchmarks.measuring import Run, afresh
@@ -37,6 +43,7 @@ SOLVERS: dict[str, tuple[str, Callable[..., Any]]] = {
 BROKEN = "function f(n) = n;\n" * 199 + "theorem t { claim ; }\n"
 MEMORY = 2_048  # MiB at n = 1024
 GROWTH = 4.5  # what doubling n may multiply time and memory by: scores are n^2
+EDITED = "maximum"  # the protocol of the library that is edited
 SMALL = "use tree_sum from library; theorem t { let P = tree_sum(8, 2, 2); let T = transformer(P); claim c: T simulates P; }"
 
 
@@ -55,6 +62,11 @@ class Row:
     @property
     def memory(self) -> int | None:
         return max((r.memory for r in self.runs), default=None)
+
+    @property
+    def note(self) -> str:
+        """What there is to say instead of whether a target is met."""
+        return str(self.runs[-1].answer) if self.target == inf and self.runs else ""
 
     def within(self, slack: float = 1.0) -> bool:
         """Is the target met, or missed by no more than that factor?"""
@@ -85,18 +97,55 @@ class Plan:
 
 
 def simulated(protocol: str, *parameters: int) -> None:
-    """Prove that the circuit of a protocol simulates it on the rung rounded. Raises `NotProved`."""
+    """Prove that a protocol fits, and that its circuit simulates it on the rung rounded. Raises `NotProved`."""
     numbers = ", ".join(map(str, parameters))
     text = f"use {protocol} from library; theorem t {{ let P = {protocol}({numbers}); let T = transformer(P);"
-    prove_all(claims(load_text(text + " claim same: T simulates P at rounded; }", "<benchmark>")))
+    text += " claim fits: P fits; claim same: T simulates P at rounded; }"
+    prove_all(claims(load_text(text, "<benchmark>")))
 
 
-def command(arguments: tuple[str, ...], status: int, folder: str) -> None:
-    """Run lockstep in a process of its own, with the cache in a folder."""
+def command(arguments: tuple[str, ...], status: int, folder: str, most: float, package: str | None = None) -> Run | None:
+    """Run lockstep in a process of its own, with the cache in a folder, and perhaps a copy of the package; None if it takes more
+    than `most` seconds. The answer is what it prints."""
     environment = {**os.environ, "XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
-    done = subprocess.run([sys.executable, "-m", "checker", *arguments], capture_output=True, env=environment)
-    if done.returncode != status:
-        raise RuntimeError(f"lockstep {' '.join(arguments)}: status {done.returncode}, not {status}")
+    if package is not None:
+        environment["PYTHONPATH"] = package
+    begin = perf_counter()
+    call = [sys.executable, "-m", "checker", *arguments]
+    with subprocess.Popen(call, stdout=PIPE, stderr=PIPE, text=True, env=environment, cwd=package, start_new_session=True) as p:
+        try:
+            output, problem = p.communicate(timeout=most)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)  # its workers too
+            return None
+    seconds = perf_counter() - begin
+    if p.returncode != status:
+        raise RuntimeError(f"lockstep {' '.join(arguments)}: status {p.returncode}, not {status}: {problem[-500:]}")
+    return Run(seconds, 0, output)
+
+
+def after_an_edit(folder: str, most: float) -> Run | None:
+    """The time for all of spec/ and proofs/ after an edit of one protocol of the library, all else being known; the answer is how
+    many claims were settled anew. The package is copied, so that the library is not touched."""
+    copy = Path(folder) / "copy"
+    if not copy.is_dir():
+        package = Path(checker.__file__).parent
+        shutil.copytree(package, copy / "checker")
+        for name in ("grammar", "spec", "proofs"):
+            if package not in data_folder(name).parents:
+                shutil.copytree(data_folder(name), copy / name)
+    within = copy / "checker" / "_data" if (copy / "checker" / "_data").is_dir() else copy
+    paths = [str(within / name) for name in ("spec", "proofs")]
+    if command(("check", *paths), 0, folder, most, str(copy)) is None:  # most of it from the cache
+        return None
+    edited = within / "spec" / f"{EDITED}.lks"
+    text = edited.read_text(encoding="utf-8")
+    edited.write_text(text.replace("  message ", f"  let edit = {text.count('let edit')};\n  message ", 1), encoding="utf-8")
+    found = command(("check", *paths, "--json", "-"), 0, folder, most, str(copy))
+    if found is None:
+        return None
+    results = json.loads(found.answer)["results"]
+    return replace(found, answer=f"{sum(not r['cached'] for r in results):,} of {len(results):,} claims anew")
 
 
 def plans(folder: str, hops: Callable[[int, int, int], None]) -> Iterator[Plan]:
@@ -113,6 +162,7 @@ def plans(folder: str, hops: Callable[[int, int, int], None]) -> Iterator[Plan]:
     shipped = tuple(str(data_folder(x)) for x in ("spec", "proofs"))
     yield Plan("spec and proofs, cold", 60.0, command, (("check", *shipped), 0, f"{folder}/cache"))
     yield Plan("spec and proofs, unchanged", 1.0, command, (("check", *shipped), 0, f"{folder}/cache"))
+    yield Plan(f"spec and proofs, {EDITED} edited", inf, after_an_edit, (f"{folder}/cache",))
     yield Plan("--help", 0.15, command, (("--help",), 0, folder))
     yield Plan("syntax error, 200 lines", 0.3, command, (("check", f"{folder}/broken.lks"), 2, folder))
     yield Plan("small check, n=8", 0.6, command, (("check", f"{folder}/small.lks", "--no-cache"), 0, folder))
@@ -122,15 +172,11 @@ def measure(plan: Plan, runs: int, most: float) -> Row:
     """Several runs; a row that is cut off once, or that takes a tenth of the limit, is not run again."""
     found: list[Run] = []
     while len(found) < runs:
-        if plan.work is command:
-            begin = perf_counter()
-            command(*plan.arguments)
-            found.append(Run(perf_counter() - begin, 0))
-        else:
-            one = afresh(plan.work, plan.arguments, most)
-            if one is None:
-                break
-            found.append(one)
+        whole = plan.work in (command, after_an_edit)  # a process already
+        one = plan.work(*plan.arguments, most) if whole else afresh(plan.work, plan.arguments, most)
+        if one is None:
+            break
+        found.append(replace(one, answer=None) if plan.work is command else one)
         if found[-1].seconds > most / 10 or plan.name.endswith("cold"):
             break
     return Row(plan.name, plan.target, tuple(found))
@@ -160,8 +206,9 @@ def table(rows: list[Row], baselines: list[Baseline], made: str) -> str:
     lines = ["| work | target, s | measured, s | runs | memory, MiB | |", "| --- | --- | --- | --- | --- | --- |"]
     for r in rows:
         seconds = "cut off" if r.seconds is None else f"{r.seconds:.2f}"
-        verdict = "met" if r.within() else "missed"
-        lines.append(f"| {r.name} | {r.target:g} | {seconds} | {len(r.runs)} | {r.memory or ''} | {verdict} |")
+        verdict = r.note or ("met" if r.within() else "missed")
+        target = "" if r.target == inf else f"{r.target:g}"
+        lines.append(f"| {r.name} | {target} | {seconds} | {len(r.runs)} | {r.memory or ''} | {verdict} |")
     lines += [f"\n{x}" for x in growth(rows)]
     if baselines:
         lines += ["", "| baseline | T | largest n | it takes, s | ours, s | ratio |", "| --- | --- | --- | --- | --- | --- |"]

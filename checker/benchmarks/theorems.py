@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from math import inf
 
 from checker.elaboration.library import load
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.judgements import Judgement
+from checker.kernel.proofs import NotProved
 from checker.language import syntax as s
 from checker.language.resources import data_folder
-from checker.proving.obligations import Prover, obligation
+from checker.proving.checking import Checker
 
 Domains = Mapping[str, tuple[int, int]]  # the least and the largest value of each parameter
 
@@ -27,12 +29,11 @@ def instances_of(file: str, domains: Mapping[str, Domains]) -> list[ClaimAt]:
 
 
 def prove_all(wanted: Iterable[ClaimAt]) -> list[Judgement]:
-    """What was proved, in order. The search for counterexamples that `lockstep check` begins with is left out.
-
-    Raises `NotProved`."""
-    prover, found = Prover(), list[Judgement]()
+    """What was proved, in order, settled as `lockstep check` does it. Raises `NotProved`."""
+    checker, found = Checker(inf, only_falsify=False), list[Judgement]()
     for claim in wanted:
-        for j in claim.judgements:
-            prover.prove(obligation(j, claim.name, claim.origins, claim.hints))
-            found.append(j)
+        outcome = checker.outcome(claim)
+        if outcome.verdict != "PROVED":
+            raise NotProved(f"{claim.theorem}.{claim.name}: {outcome.verdict} {outcome.reason}")
+        found += claim.judgements
     return found

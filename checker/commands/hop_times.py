@@ -1,7 +1,7 @@
 """`lockstep bench hop`: how long the proof that the circuit of Theorem 4.2 computes hop_k takes, beside trying every input.
 
 Every proof is made in a process of its own, which remembers nothing of others. Its time is from the text to the proof: parsing,
-closing, the three lemmas, the cuts and the claim. The search for counterexamples that `lockstep check` begins with is left out.
+closing, the three lemmas, the cuts and the claims, as `lockstep check` settles them.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import platform
 import tempfile
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 
 import click
@@ -67,7 +68,10 @@ def scale_command(
             "machine": machine,
             "versions": dict(versions()),
             "interrupted": interrupted,
-            "rows": [asdict(r) | {"median": r.seconds, "met": r.within()} for r in rows],
+            "rows": [
+                asdict(r) | {"target": None if r.target == inf else r.target, "median": r.seconds, "met": r.within()}
+                for r in rows
+            ],
             "baselines": [asdict(b) for b in baselines],
         }
         files.write(Path(json_to), json.dumps(document, indent=2) + "\n")

@@ -22,6 +22,7 @@ from checker.kernel.judgements import (
     Picks,
     Reads,
     Selects,
+    Simulates,
 )
 from checker.kernel.lemma_rows import Mistaken, Never
 from checker.kernel.limits import ENUMERATED
@@ -30,7 +31,7 @@ from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.enclosures import Undecided
 from checker.models.protocol import Protocol
 from checker.proving.falsifier import from_model, search, search_lemma, search_points
-from checker.proving.inputs import random_inputs
+from checker.proving.inputs import SEED, random_inputs
 from checker.proving.obligations import Prover, obligation
 from checker.proving.routings import search_routing
 from checker.proving.runs import Search
@@ -38,6 +39,7 @@ from checker.proving.tables import of_rows, of_scores
 from checker.proving.witnesses import Disagreement, of_point
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
+LARGE = 300  # rows times layers of a circuit from which on a proof is tried first
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
 ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search
@@ -206,12 +208,16 @@ class Checker:
 
 
 def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
-    """Is a proof at hand that is quicker than a look at one input: by cuts of a large circuit, or of a protocol with numbers? If
-    some inputs are excluded, there must be others."""
-    if isinstance(j, OfInputs) and isinstance(m := model_of(j), Protocol) and m.numeric:
-        return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, 1), None) is not None
-    c = circuit_of(j)
-    return c is not None and bool(claim.hints.cuts) and not c.requires and isinstance(j, (Reads, Computes))
+    """Is a proof at hand that is quicker than a look at one input: by cuts, of a protocol with numbers, or of a circuit of many
+    rows and layers? If some inputs are excluded, there must be others."""
+    if not isinstance(j, OfInputs):
+        return False
+    c, m = circuit_of(j), model_of(j)
+    by_cuts = c is not None and bool(claim.hints.cuts) and isinstance(j, (Reads, Computes))
+    large = c is not None and len(c.rows) * len(c.layers) > LARGE and bool(claim.origins or isinstance(j, Simulates))
+    if not (by_cuts or large or (isinstance(m, Protocol) and m.numeric)):
+        return False
+    return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, SEED), None) is not None
 
 
 def _verdict(found: Search) -> Outcome | None:
