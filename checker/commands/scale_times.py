@@ -80,3 +80,7 @@ def scale_command(
     if write_to is not None:
         files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
     return 1 if quick and missed(rows, SLACK) else 0
+
+
+def _data(r: Row) -> dict[str, object]:
+    return asdict(r) | {"target": None if r.target == inf else r.target, "median": r.seconds, "met": r.within()}
