@@ -11,7 +11,8 @@ from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol
 from checker.elaboration.library import load, load_text
 from checker.elaboration.theorem_to_claims import ClaimAt, claims
-from checker.kernel.enumeration import every_input, violated
+from checker.kernel.by_replay import violated
+from checker.kernel.enumeration import every_input
 from checker.kernel.judgements import Computes, Fits, Judgement, Simulates
 from checker.kernel.proofs import NotProved, Outcome, Proved
 from checker.language import syntax as s

@@ -12,7 +12,8 @@ import pytest
 from helpers import library, proof, verdict
 
 from checker.compilers.protocol_to_circuit import transformer
-from checker.kernel.enumeration import every_input, violated, violated_by
+from checker.kernel.by_replay import violated, violated_by
+from checker.kernel.enumeration import every_input
 from checker.kernel.judgements import Simulates
 from checker.kernel.replay.adversaries import ADVERSARIES, DOWN, UP, Place
 from checker.kernel.replay.circuit import replay_all

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 from helpers import circuit, compiled_text, library, proof, protocol, replaced, verdict, wrong_inputs
 
-from checker.kernel.enumeration import by_enumeration, every_input, violated
+from checker.kernel.by_replay import by_enumeration, violated
+from checker.kernel.enumeration import every_input
 from checker.kernel.judgements import Simulates
 from checker.language.diagnostics import SpecError
 from checker.models.protocol import Protocol

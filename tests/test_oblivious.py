@@ -12,9 +12,9 @@ import pytest
 from helpers import library, proof, protocol, replaced, wrong_inputs
 
 from checker.kernel import protocol_rules
-from checker.kernel.enumeration import violated
+from checker.kernel.by_replay import violated
 from checker.kernel.judgements import Fits
-from checker.kernel.oblivious_rules import MANY, follow
+from checker.kernel.oblivious_rules import follow
 from checker.kernel.proofs import NotProved
 from checker.kernel.solver import Tally
 from checker.language.resources import data_folder
@@ -23,7 +23,7 @@ from checker.proving.inputs import random_inputs
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Fault
-from checker.semantics.intervals import LIMIT, Places
+from checker.semantics.intervals import LIMIT, MANY, Places
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 

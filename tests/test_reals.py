@@ -24,8 +24,8 @@ from checker.language import syntax as s
 from checker.language.diagnostics import SpecError
 from checker.language.parser import parse
 from checker.language.resources import data_folder
-from checker.proving.falsifier import search_points
 from checker.proving.passes import How, check_files
+from checker.proving.points import search_points
 from checker.reporting import json_report
 
 FUNCTIONS = """function distance(a, b) = max(a - b, b - a);

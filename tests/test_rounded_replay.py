@@ -19,7 +19,8 @@ from mpmath import mp, mpf
 
 from checker.compilers.protocol_to_circuit import transformer
 from checker.kernel import enumeration
-from checker.kernel.enumeration import by_enumeration, every_input, violated, violated_by, violation
+from checker.kernel.by_replay import by_enumeration, violated, violated_by, violation
+from checker.kernel.enumeration import every_input
 from checker.kernel.judgements import Computes, Simulates
 from checker.kernel.proofs import NotProved
 from checker.kernel.replay.adversaries import ADVERSARIES, DOWN, NEAREST, UP, Adversary, Choice, Place, from_table

@@ -10,6 +10,8 @@ import pytest
 from lark import UnexpectedInput
 
 from checker.language import tables
+from checker.language.diagnostics import SpecError
+from checker.language.parser import parse, parse_compiled
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = ("z3", "numpy", "sympy", "flint", "rich")
@@ -147,3 +149,17 @@ def test_both_parsers_agree() -> None:
                 except UnexpectedInput as error:
                     errors.append((type(error), error.pos_in_stream, getattr(error, "expected", None)))
             assert not errors or errors[0] == errors[1]
+
+
+def test_text_of_compilers_is_read_as_any_other() -> None:
+    """Without places, the same tree; with an error, the same diagnostics."""
+    for file in sorted(x for folder in ("spec", "proofs", "tests/refused") for x in (ROOT / folder).glob("*.lks")):
+        text = file.read_text(encoding="utf-8")
+        assert repr(parse_compiled(text)) == repr(parse(text))
+    for text in ("protocol p { word", "function f(x) = 1 +;", "protocol p { word 1; word 2; }", "circuit c { tokens 1; }"):
+        found = []
+        for read in (parse, parse_compiled):
+            with pytest.raises(SpecError) as problem:
+                read(text)
+            found.append([(d.code, d.message) for d in problem.value.diagnostics])
+        assert found[0] == found[1]

@@ -15,8 +15,8 @@ from checker.kernel.proofs import Outcome
 from checker.kernel.routing_rules import routing_head
 from checker.language.diagnostics import SpecError
 from checker.models.circuit import Selector
+from checker.proving.runs import Disagreement
 from checker.proving.tables import of_rows, of_scores
-from checker.proving.witnesses import Disagreement
 
 
 def of(claim: str, models: str = "", rest: str = "") -> Outcome:

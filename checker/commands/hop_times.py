@@ -19,7 +19,8 @@ from checker.benchmarks.theorems import Domains, instances_of, prove_all
 from checker.commands import files
 from checker.commands.checks import Bar
 from checker.elaboration.theorem_to_claims import ClaimAt
-from checker.kernel.enumeration import by_enumeration, input_count
+from checker.kernel.by_replay import by_enumeration
+from checker.kernel.enumeration import input_count
 from checker.kernel.judgements import Computes
 from checker.kernel.proofs import NotProved
 from checker.language.diagnostics import spec_error

@@ -7,15 +7,11 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from checker.compilers.circuit_to_protocol import mpc
-from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol, fold
 from checker.elaboration.folding import called, static
 from checker.elaboration.kinds import AMOUNTS
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import Loaded
-from checker.kernel.cut_rules import Hints, Use
-from checker.kernel.enumeration import circuit_of
 from checker.kernel.judgements import (
     Attends,
     Computes,
@@ -24,6 +20,7 @@ from checker.kernel.judgements import (
     Delivers,
     Fits,
     ForReals,
+    Hints,
     Judgement,
     Performs,
     Picks,
@@ -31,9 +28,10 @@ from checker.kernel.judgements import (
     Returns,
     Selects,
     Simulates,
+    Use,
+    circuit_of,
 )
 from checker.kernel.proofs import NotProved
-from checker.kernel.routing_rules import routing_head
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, SpecError, spec_error
@@ -112,8 +110,12 @@ class Models:
         if key not in self.made:
             given: dict[str, Any] = dict(options)
             if isinstance(source, Protocol):
+                from checker.compilers.protocol_to_circuit import transformer
+
                 text = printing.text(transformer(source, **given))
             else:
+                from checker.compilers.circuit_to_protocol import mpc
+
                 text = f"{printing.text(source)}\n{mpc(source, **given)}"
             self.made[key] = made = closed(text)
             self.origins[made] = source
@@ -438,6 +440,8 @@ def _original(p: Protocol, original: Models | None, instance: dict[str, int], sp
 
 
 def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+    from checker.kernel.routing_rules import routing_head
+
     found: dict[Delivers, None] = {}
     for number, layer in enumerate(c.layers):
         for p in c.packets:

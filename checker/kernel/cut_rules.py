@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from checker.kernel.judgements import Computes, Cut, Picks, Reads
+from checker.kernel.judgements import Computes, Cut, Picks, Reads, Use
 from checker.kernel.lemma_rows import choose_case, grain_of, numbers_of
 from checker.kernel.lemma_rows import scope as lemma_scope
 from checker.kernel.proofs import NotProved, Proved, conclude
@@ -54,22 +54,6 @@ class Stream:
     start: Vec
     row: Vec
     off: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A lemma and what its fields are: expressions over `self`, `row` and the input arrays."""
-
-    lemma: Lemma
-    fields: tuple[tuple[str, s.Expr], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What a theorem says that the heads of a circuit read, by which lemmas, and the functions in that: never believed."""
-
-    cuts: tuple[tuple[Cut, Use | None], ...] = ()
-    functions: tuple[s.FunctionDefinition, ...] = ()
 
 
 def me(c: Circuit) -> Term:

@@ -7,12 +7,11 @@ from typing import Any
 
 from checker.semantics import terms as t
 from checker.semantics.expressions import Condition, Fault
-from checker.semantics.intervals import Places
+from checker.semantics.intervals import MANY, Places
 from checker.semantics.machines import Effect
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
-MANY = 32  # machines from which on arrays are quicker, with the time it takes to load them
 RUNS = 64  # of the local function, for one round
 
 

@@ -227,3 +227,35 @@ class Reads:
 
 OfInputs = Fits | Simulates | Performs | Returns | Computes | Reads  # what an input can refute
 Judgement = OfInputs | Selects | Propagates | Attends | Delivers | LayerStep | Counts | ForReals | Picks
+
+
+def instances(each: tuple[str, int, int] | None) -> list[dict[str, int]]:
+    """The values of a claim's `for k in a..b`."""
+    return [{}] if each is None else [{each[0]: k} for k in range(each[1], each[2] + 1)]
+
+
+def circuit_of(j: Judgement) -> Circuit | None:
+    """The circuit that a judgement about inputs is about, if it is about one."""
+    m = j.circuit if isinstance(j, (Simulates, Delivers, Reads, Performs)) else j.subject if isinstance(j, Computes) else None
+    return m if isinstance(m, Circuit) else None
+
+
+def model_of(j: OfInputs) -> Protocol | Circuit:
+    """The model whose inputs the judgement is about."""
+    return j.protocol if isinstance(j, (Fits, Simulates, Performs, Returns)) else j.circuit if isinstance(j, Reads) else j.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A lemma and what its fields are: expressions over `self`, `row` and the input arrays."""
+
+    lemma: Lemma
+    fields: tuple[tuple[str, s.Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a theorem says that the heads of a circuit read, by which lemmas, and the functions in that: never believed."""
+
+    cuts: tuple[tuple[Cut, Use | None], ...] = ()
+    functions: tuple[s.FunctionDefinition, ...] = ()

@@ -25,7 +25,6 @@ from checker.semantics.machines import run_local
 from checker.semantics.terms import Value
 from checker.semantics.values import Unsupported
 
-MANY = 32  # machines from which on arrays are quicker, with the time it takes to load them
 Post = tuple[str, int]  # a message in an inbox: its type and its sender
 Boxes = dict[int, tuple[Post, ...]]  # by machine
 

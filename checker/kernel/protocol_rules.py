@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from checker.kernel.judgements import Computes, Fits
-from checker.kernel.mpc_rules import fits_with_numbers
-from checker.kernel.oblivious_rules import MANY, follow
+from checker.kernel.judgements import Computes, Fits, instances
 from checker.kernel.proofs import NotProved, Proved, conclude
 from checker.kernel.solver import Later, Tally, prove
 from checker.language import syntax as s
@@ -15,6 +13,7 @@ from checker.semantics import protocols as sem
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Condition, Fault, Message, Scope, View, evaluate
+from checker.semantics.intervals import MANY
 from checker.semantics.protocols import Inputs, State, Uniform
 from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
@@ -25,6 +24,8 @@ def fits(j: Fits) -> Proved:
     same shape that satisfies the invariant, which is shown to hold where the round is entered. Many machines are followed
     together if who sends to whom does not depend on data; a protocol with numbers also over all functions of its circuit."""
     if j.protocol.numeric:
+        from checker.kernel.mpc_rules import fits_with_numbers
+
         return fits_with_numbers(j)
     if j.protocol.machines >= MANY:
         try:
@@ -40,6 +41,8 @@ def fits(j: Fits) -> Proved:
 
 
 def _fits_together(j: Fits) -> Proved:
+    from checker.kernel.oblivious_rules import follow
+
     tally = Tally()
     forms = follow(j.protocol, tally)
     detail = f"{tally}; {forms.runs} runs whatever the words are, for {forms.machines} local functions"
@@ -188,8 +191,3 @@ def computes(j: Computes, protocol_fits: Proved) -> Proved:
     except Fault as fault:
         raise NotProved(f"undefined: {fault.message}") from None
     return conclude(j, "run over unknown inputs and compare", str(tally), protocol_fits)
-
-
-def instances(each: tuple[str, int, int] | None) -> list[dict[str, int]]:
-    """The values of a claim's `for k in a..b`."""
-    return [{}] if each is None else [{each[0]: k} for k in range(each[1], each[2] + 1)]

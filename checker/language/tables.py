@@ -44,7 +44,7 @@ def _parser(**options: Any) -> Lark:
     try:
         saved = json.loads((data_folder("grammar") / "tables.json").read_text(encoding="utf-8"))
         if saved["of"] == _source():
-            return _from(saved, options)
+            return _from(saved, **options)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return build(**options)
@@ -55,12 +55,12 @@ def _source() -> str:
     return sha256(f"lark {lark.__version__}\n{grammar()}".encode()).hexdigest()
 
 
-def _from(saved: dict[str, Any], options: dict[str, Any]) -> Lark:
+def _from(saved: dict[str, Any], **options: Any) -> Lark:
     names, states = saved["tokens"], dict(enumerate(saved["states"]))
     data = saved["data"]
     data["parser"]["parser"] |= {"tokens": {name: name for name in names}, "states": states}
-    loaded: Lark = Lark.__new__(Lark)._load({"data": data, "memo": dict(enumerate(saved["memo"]))}, **options)
-    return loaded  # `Lark.load` takes no options
+    loaded: Lark = Lark._load_from_dict(data, dict(enumerate(saved["memo"])), **options)  # `Lark.load` takes no options
+    return loaded
 
 
 def text_of(parser: Lark) -> str:

@@ -7,44 +7,37 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from checker.elaboration.theorem_to_claims import ClaimAt
-from checker.kernel.algebra import FailsAt, NeverSatisfied
-from checker.kernel.certificates import Violation
-from checker.kernel.cut_rules import Hints
-from checker.kernel.enumeration import FalseComparison, by_enumeration, circuit_of, model_of
+from checker.kernel.enumeration import FalseComparison
 from checker.kernel.judgements import (
     Attends,
     Computes,
     Counts,
     Delivers,
     ForReals,
+    Hints,
     Judgement,
     OfInputs,
     Picks,
     Reads,
     Selects,
     Simulates,
+    circuit_of,
+    model_of,
 )
-from checker.kernel.lemma_rows import Mistaken, Never
 from checker.kernel.limits import ENUMERATED
-from checker.kernel.margins import Confused
 from checker.kernel.proofs import NotProved, Outcome, Witness
-from checker.kernel.replay.enclosures import Undecided
+from checker.kernel.replay.undecided import Undecided
 from checker.models.protocol import Protocol
-from checker.proving.falsifier import from_model, search, search_lemma, search_points
+from checker.proving.falsifier import from_model, search
 from checker.proving.inputs import SEED, random_inputs
 from checker.proving.obligations import Prover, obligation
-from checker.proving.routings import search_routing
-from checker.proving.runs import Search
-from checker.proving.tables import of_rows, of_scores
-from checker.proving.witnesses import Disagreement, of_point
+from checker.proving.runs import TESTED, Disagreement, Search, verdict_of
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
 LARGE = 300  # rows times layers of a circuit from which on a proof is tried first
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
 ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search
-TESTED = 10_000  # inputs of a long search
-POINTS = 2_000  # points of real numbers that are tried
 
 
 @dataclass(slots=True)
@@ -97,14 +90,20 @@ class Checker:
         if isinstance(j, Counts):
             return self._count(j)
         if isinstance(j, ForReals):
-            return self._reals(j)
+            from checker.proving import points
+
+            return points.settled(j, self.prover, self.timeout)
         if isinstance(j, (Selects, Attends)):
-            return self._tables(j, claim.name)
+            from checker.proving import tables
+
+            return tables.settled(j, self.prover)
         if isinstance(j, Picks):
-            return self._lemma(j)
+            from checker.proving import lemma_values
+
+            return lemma_values.settled(j, self.prover, self.timeout)
         end = monotonic() + self.timeout
         if not _at_hand(j, claim):
-            early = _verdict(self._search(j, *FIRST_LOOK, quick=True))
+            early = verdict_of(self._search(j, *FIRST_LOOK, quick=True))
             if early is not None:
                 return early
         try:
@@ -117,12 +116,14 @@ class Checker:
             witness = from_model(j, model, end)
             if witness is not None:
                 return Outcome("REFUTED", witness=witness)
+            from checker.kernel.by_replay import by_enumeration
+
             try:
                 return Outcome("PROVED", proof=by_enumeration(j, ENUMERATED, ENUMERATING * (end - monotonic())))
             except NotProved as failure:
                 reason = f"{reason}; no enumeration: {failure}"
         again = self._search(j, TESTED, end - monotonic())
-        return _verdict(again) or Outcome(
+        return verdict_of(again) or Outcome(
             "UNDECIDED", reason=f"{reason}; no counterexample among {again.tried:,} inputs in at most {self.timeout:g} s"
         )
 
@@ -131,22 +132,27 @@ class Checker:
             found = self._count(j)
             return found if found.verdict == "REFUTED" else Outcome("UNDECIDED", reason="the comparison holds")
         if isinstance(j, ForReals):
-            return self._points(j, self.share)
+            from checker.proving import points
+
+            return points.tested(j, self.share)
         if isinstance(j, (Selects, Attends)):
-            table = self._tables(j, "")
+            from checker.proving import tables
+
+            table = tables.settled(j, self.prover)
             return Outcome("UNDECIDED", reason="no counterexample") if table.verdict == "PROVED" else table
         if isinstance(j, Picks):
-            found_ = search_lemma(j, None, TESTED, self.share)
-            return _verdict(found_) or Outcome(
-                "UNDECIDED", reason=f"no counterexample among {found_.tried:,} values of the fields"
-            )
+            from checker.proving import lemma_values
+
+            return lemma_values.tested(j, self.share)
         found_ = self._search(j, TESTED, self.share)
         what = "routings" if isinstance(j, Delivers) else "inputs"
         whole = ", which are all" if found_.complete else ""
-        return _verdict(found_) or Outcome("UNDECIDED", reason=f"no counterexample among {found_.tried:,} {what}{whole}")
+        return verdict_of(found_) or Outcome("UNDECIDED", reason=f"no counterexample among {found_.tried:,} {what}{whole}")
 
     def _search(self, j: Judgement, budget: int, seconds: float, quick: bool = False) -> Search:
         if isinstance(j, Delivers):
+            from checker.proving.routings import search_routing
+
             return search_routing(j, budget, seconds, quick)
         assert isinstance(j, OfInputs)
         circuit, end = circuit_of(j), monotonic() + seconds
@@ -164,48 +170,6 @@ class Checker:
         except NotProved as reason:
             return Outcome("UNDECIDED", reason=str(reason))
 
-    def _tables(self, j: Selects | Attends, name: str) -> Outcome:
-        """The certificates of a table say where it is wrong; replay confirms it."""
-        try:
-            return Outcome("PROVED", proof=self.prover.prove(obligation(j, name)))
-        except Violation as failure:
-            assert isinstance(j, Selects)
-            return Outcome("REFUTED", witness=of_rows(j, failure.rows))
-        except Confused as failure:
-            assert isinstance(j, Attends)
-            return Outcome("REFUTED", witness=of_scores(j, failure))
-        except NotProved as reason:
-            return Outcome("UNDECIDED", reason=str(reason))
-
-    def _lemma(self, j: Picks) -> Outcome:
-        """The table of scores says where a lemma fails; replay confirms it."""
-        try:
-            return Outcome("PROVED", proof=self.prover.prove(obligation(j, "lemma")))
-        except Never as reason:
-            return Outcome("VACUOUS", reason=str(reason))
-        except NotProved as failure:
-            hint, reason_ = failure if isinstance(failure, Mistaken) else None, str(failure)
-        found = search_lemma(j, hint, TESTED, self.timeout)
-        if found.witness is not None:
-            return Outcome("REFUTED", witness=found.witness)
-        return Outcome("UNDECIDED", reason=f"{reason_}; no counterexample among {found.tried:,} values of the fields")
-
-    def _reals(self, j: ForReals) -> Outcome:
-        try:
-            return Outcome("PROVED", proof=self.prover.prove(obligation(j, "reals")))
-        except NeverSatisfied as reason:
-            return Outcome("VACUOUS", reason=str(reason))
-        except FailsAt as failure:
-            return Outcome("REFUTED", witness=of_point(j, failure.point, failure.wrong))
-        except NotProved as reason:
-            return self._points(j, self.timeout, f"{reason}; ")
-
-    def _points(self, j: ForReals, seconds: float, before: str = "") -> Outcome:
-        found = search_points(j, POINTS, seconds)
-        if found.witness is not None:
-            return Outcome("REFUTED", witness=found.witness)
-        return Outcome("UNDECIDED", reason=f"{before}no counterexample among {found.tried:,} points that satisfy the assumption")
-
 
 def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
     """Is a proof at hand that is quicker than a look at one input: by cuts, of a protocol with numbers, or of a circuit of many
@@ -218,13 +182,3 @@ def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
     if not (by_cuts or large or (isinstance(m, Protocol) and m.numeric)):
         return False
     return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, SEED), None) is not None
-
-
-def _verdict(found: Search) -> Outcome | None:
-    if found.witness is not None:
-        return Outcome("REFUTED", witness=found.witness)
-    if found.tried == 0 and found.complete:
-        return Outcome("VACUOUS", reason="no input satisfies `requires`")
-    if found.tried == 0:
-        return Outcome("UNDECIDED", reason="no input was found that satisfies `requires`")
-    return None

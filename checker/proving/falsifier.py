@@ -7,31 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from functools import lru_cache
-from itertools import chain, product
-from math import inf, prod
-from random import Random
+from itertools import chain
+from math import inf
 from time import monotonic
 
-from checker.kernel.algebra import assumption_holds, wrong_at
-from checker.kernel.enumeration import Words, circuit_of, every_input, input_count, model_of, violated, violated_by, violation
-from checker.kernel.judgements import Computes, Fits, ForReals, OfInputs, Performs, Picks, Reads, Returns, Simulates
-from checker.kernel.lemma_rows import Mistaken, all_states
+from checker.kernel.enumeration import Words, every_input, input_count
+from checker.kernel.judgements import (
+    Computes,
+    Fits,
+    OfInputs,
+    Performs,
+    Reads,
+    Returns,
+    Simulates,
+    circuit_of,
+    instances,
+    model_of,
+)
 from checker.kernel.proofs import Witness
-from checker.kernel.protocol_rules import instances
 from checker.kernel.replay.adversaries import NEAREST, Adversary
-from checker.kernel.replay.enclosures import Undecided
-from checker.kernel.replay.expressions import Fault as ReplayFault
-from checker.kernel.replay.expressions import satisfies
-from checker.kernel.replay.lemmas import admitted
-from checker.kernel.replay.lemmas import wrong as lemma_wrong
-from checker.kernel.replay.protocol import replay_protocol
+from checker.kernel.replay.undecided import Undecided
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.inputs import SEED, random_inputs
-from checker.proving.runs import RUNS, Outputs, Search, in_floats
-from checker.proving.witnesses import Disagreement, of_input, of_lemma, of_lemma_fault, of_point
+from checker.proving.runs import RUNS, Disagreement, Outputs, Search, in_floats
 from checker.semantics import protocols as ps
 from checker.semantics.expressions import Fault, Scope, View, evaluate
 from checker.semantics.values import Unsupported
@@ -106,6 +106,9 @@ def _wrong(j: Simulates | Computes, words: Words, outputs: Outputs | Fault) -> b
 
 def from_model(j: OfInputs, model: dict[str, int], end: float = inf) -> Witness | None:
     """The input that the solver hit on, if the claim is violated there; words it left open are as low as they can be."""
+    from checker.kernel.by_replay import violation
+    from checker.kernel.replay.expressions import satisfies
+
     m = model_of(j)
     words = {a.name: tuple(model.get(f"{a.name}[{k}]", a.low) for k in range(1, a.size + 1)) for a in m.inputs}
     if not model or not satisfies(m.requires, m.functions, m.inputs, words):
@@ -115,6 +118,8 @@ def from_model(j: OfInputs, model: dict[str, int], end: float = inf) -> Witness 
 
 
 def _witness(j: OfInputs, words: Words, found: Wrong) -> Witness:
+    from checker.proving.witnesses import of_input  # replay, which is needed where something is wrong
+
     return of_input(j, words, *found)
 
 
@@ -124,12 +129,14 @@ def confirmed(j: OfInputs, words: Words, end: float = inf, quick: bool = False, 
     Below the rung exact replay alone looks; a `quick` look leaves it out where hardmax does nothing wrong.
     """
     c, m = circuit_of(j), model_of(j)
-    if isinstance(m, Protocol) and m.numeric:
-        return None if quick and not suspicious(j, words) else violation(j, words, end, only)
-    if c is not None and c.rung != "exact":
-        return None if quick and not suspicious(_at_exact(j), words) else violation(j, words, end, only)
-    if not suspicious(j, words):
+    numeric = isinstance(m, Protocol) and m.numeric
+    several = numeric or (c is not None and c.rung != "exact")
+    if (quick or not several) and not suspicious(j if numeric or not several else _at_exact(j), words):
         return None
+    from checker.kernel.by_replay import violated_by, violation
+
+    if several:
+        return violation(j, words, end, only)
     try:
         wrong = violated_by(j, words, NEAREST)
     except Undecided:
@@ -144,7 +151,7 @@ def suspicious(j: OfInputs, words: Words) -> bool:
     c, m = circuit_of(j), model_of(j)
     numeric = isinstance(m, Protocol) and m.numeric
     if not isinstance(j, Performs) and (numeric or (c is not None and c.rung != "exact")):
-        return violated(j, words) is not None
+        return _by_replay(j, words)
     try:
         match j:
             case Fits(p):
@@ -156,11 +163,17 @@ def suspicious(j: OfInputs, words: Words) -> bool:
             case Performs(p, c):
                 return _outputs_of(p, words) != RUNS.outputs(c.at("exact"), words)
             case Returns() | Reads():
-                return violated(j, words) is not None
+                return _by_replay(j, words)
     except Fault:
         return True
     except Unsupported:
-        return violated(j, words) is not None
+        return _by_replay(j, words)
+
+
+def _by_replay(j: OfInputs, words: Words) -> bool:
+    from checker.kernel.by_replay import violated
+
+    return violated(j, words) is not None
 
 
 @lru_cache(maxsize=16)
@@ -177,6 +190,8 @@ def _at_exact(j: OfInputs) -> OfInputs:
 
 def _outputs_of(p: Protocol, words: Words) -> Outputs:
     """What replay says that a protocol with numbers puts out; nothing if it is undefined."""
+    from checker.kernel.replay.protocol import replay_protocol
+
     outputs = replay_protocol(p, words).outputs
     return {(name, k): x for name, array in outputs.items() for k, x in enumerate(array, 1)}
 
@@ -216,6 +231,8 @@ def smallest(j: OfInputs, words: Words, found: Wrong, first: bool) -> tuple[Word
 
 
 def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
+    from checker.kernel.replay.expressions import satisfies
+
     for a in m.inputs:
         for k, x in enumerate(words[a.name]):
             for y in range(a.low, min(x, a.low + 4)):
@@ -224,70 +241,3 @@ def _lower(m: Protocol | Circuit, words: Words) -> Iterator[Words]:
                 candidate = {**words, a.name: tuple(changed)}
                 if satisfies(m.requires, m.functions, m.inputs, candidate):
                     yield candidate
-
-
-# ---- points of real numbers --------------------------------------------------------------------
-
-COORDINATES = (0, 1, Fraction(1, 2), 2, -1, 3, Fraction(-1, 2), Fraction(1, 3), 10, -2, Fraction(9, 10), Fraction(1, 100), 100)
-
-
-def search_points(j: ForReals, budget: int, seconds: float) -> Search:
-    """Points with simple rational coordinates, at random; `tried` counts those that satisfy the assumption."""
-    random, end, tried = Random(SEED), monotonic() + seconds, 0
-    for number in range(budget):
-        if number and monotonic() > end:
-            break
-        few = COORDINATES[: 2 + number * len(COORDINATES) // budget]
-        point: dict[str, int | Fraction] = {x: random.choice(few) for x in j.variables}
-        if assumption_holds(j, point):
-            tried += 1
-            wrong = wrong_at(j, point)
-            if wrong is not None:
-                return Search(of_point(j, point, wrong), tried, False)
-    return Search(None, tried, False)
-
-
-# ---- lemmas about heads ---------------------------------------------------------------------------
-
-FILLED = 400  # ways to fill the rows about which a hint says nothing
-
-
-def search_lemma(j: Picks, hint: Mistaken | None, budget: int, seconds: float) -> Search:
-    """Values of the fields for which a row reads something else than stated: all in order if they are few, else some around
-    what the hint says."""
-    end, tried = monotonic() + seconds, 0
-    lemma = j.lemma
-    try:
-        held = all_states(lemma)
-    except (Fault, Unsupported):
-        return Search(None, 0, False)  # nobody knows what rows may hold
-    complete = prod(len(x) for x in held.values()) <= budget
-    rows = lemma.rows if hint is None or complete else [hint.row]
-    for values in product(*held.values()) if complete else _filled(held, hint):
-        if tried >= budget or (tried and monotonic() > end):
-            return Search(None, tried, False)
-        tried += 1
-        given = dict(zip(lemma.rows, values, strict=True))
-        for i in rows:
-            try:
-                found = lemma_wrong(lemma, given, i, j.margin)
-            except ReplayFault as fault:
-                if not admitted(lemma, given):
-                    raise Disagreement(f"{j}: replay finds that the values {given} are not admitted") from None
-                return Search(of_lemma_fault(lemma, given, i, str(fault)), tried, False)
-            if found is not None:
-                if not admitted(lemma, given):
-                    raise Disagreement(f"{j}: replay finds that the values {given} are not admitted")
-                return Search(of_lemma(lemma, given, found), tried, False)
-    return Search(None, tried, complete)
-
-
-def _filled(held: dict[int, list[tuple[int, ...]]], hint: Mistaken | None) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """The rows of the hint as it says; the others all alike as far as they can be, then at random."""
-    known = {} if hint is None else hint.states
-    kinds = sorted({x for of in held.values() for x in of})
-    for kind in kinds[:FILLED]:
-        yield tuple(known.get(i, kind if kind in of else of[0]) for i, of in held.items())
-    random = Random(SEED)
-    while True:
-        yield tuple(known.get(i, random.choice(of)) for i, of in held.items())

@@ -9,7 +9,6 @@ from itertools import islice
 from random import Random
 
 from checker.kernel.enumeration import Words, permuted
-from checker.kernel.replay.expressions import satisfies
 from checker.language import syntax as s
 from checker.language.diagnostics import Span, spec_error
 from checker.models.protocol import Array
@@ -32,6 +31,8 @@ def _filter(
 ) -> Callable[[Words], bool]:
     if not rest:
         return lambda words: True
+    from checker.kernel.replay.expressions import satisfies
+
     return lambda words: satisfies(rest, functions, inputs, words)
 
 

@@ -6,10 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from checker.kernel.algebra import for_reals
-from checker.kernel.certificates import selects
-from checker.kernel.cut_rules import ByLemmas, Hints, Use, all_heads, computes_by_cuts, part_of
-from checker.kernel.enumeration import counts
 from checker.kernel.judgements import (
     Attends,
     Computes,
@@ -18,6 +14,7 @@ from checker.kernel.judgements import (
     Delivers,
     Fits,
     ForReals,
+    Hints,
     Judgement,
     LayerStep,
     Performs,
@@ -27,16 +24,9 @@ from checker.kernel.judgements import (
     Returns,
     Selects,
     Simulates,
+    Use,
 )
-from checker.kernel.layer_rules import computes_by_simulation, layer_step, simulates
-from checker.kernel.lemma_rules import margin_of, picks
-from checker.kernel.margins import attends, margins, propagates
-from checker.kernel.mpc_rules import computes_by_performing, performs, returns
-from checker.kernel.partial_sums import performed_by
 from checker.kernel.proofs import NotProved, Proved
-from checker.kernel.protocol_rules import computes, fits
-from checker.kernel.routing_rules import delivers, routing_head, selector_of
-from checker.kernel.softmax_lemma import lemma_for
 from checker.language import syntax as s
 from checker.language.syntax import mentions
 from checker.models.circuit import Circuit
@@ -46,22 +36,52 @@ from checker.semantics.precision import packets_of
 
 Model = Protocol | Circuit
 NO_HINTS = Hints()
-RULES: dict[type, Callable[..., Proved]] = {
-    Fits: fits,
-    Computes: computes,
-    Selects: selects,
-    Propagates: propagates,
-    Attends: attends,
-    Delivers: delivers,
-    LayerStep: layer_step,
-    Simulates: simulates,
-    Performs: performs,
-    Returns: returns,
-    Counts: counts,
-    ForReals: for_reals,
-    Picks: picks,
-    Reads: part_of,
-}
+Rule = Callable[..., Proved]
+
+
+def _rule(j: Judgement) -> Rule:
+    """The rule that concludes a judgement, if no other one is named. What only some of them need is imported with them."""
+    from checker.kernel import enumeration, protocol_rules
+
+    match j:
+        case Fits():
+            return protocol_rules.fits
+        case Computes():
+            return protocol_rules.computes
+        case Counts():
+            return enumeration.counts
+        case Selects():
+            from checker.kernel import certificates
+
+            return certificates.selects
+        case Propagates() | Attends():
+            from checker.kernel import margins
+
+            return margins.propagates if isinstance(j, Propagates) else margins.attends
+        case Delivers():
+            from checker.kernel import routing_rules
+
+            return routing_rules.delivers
+        case LayerStep() | Simulates():
+            from checker.kernel import layer_rules
+
+            return layer_rules.layer_step if isinstance(j, LayerStep) else layer_rules.simulates
+        case Performs() | Returns():
+            from checker.kernel import mpc_rules
+
+            return mpc_rules.performs if isinstance(j, Performs) else mpc_rules.returns
+        case ForReals():
+            from checker.kernel import algebra
+
+            return algebra.for_reals
+        case Picks():
+            from checker.kernel import lemma_rules
+
+            return lemma_rules.picks
+        case Reads():
+            from checker.kernel import cut_rules
+
+            return cut_rules.part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +91,7 @@ class Obligation:
     name: str
     judgement: Judgement
     premises: tuple[Obligation, ...]
-    rule: Callable[..., Proved]
+    rule: Rule
 
 
 def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: Hints = NO_HINTS) -> Obligation:
@@ -80,9 +100,12 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
     Raises `NotProved` if the circuit does not have the parts that its rule speaks of.
     """
     premises: list[Obligation] = []
-    rule: Callable[..., Proved] = RULES[type(j)]
+    rule = _rule(j)
     match j:
         case Computes(Protocol() as p, equation, each, functions) if p.numeric:
+            from checker.kernel.mpc_rules import computes_by_performing
+            from checker.kernel.partial_sums import performed_by
+
             rule, at = computes_by_performing, performed_by(p)
             premises = [
                 obligation(Performs(p, at), f"{name}/performs"),
@@ -93,18 +116,24 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
         case Performs(p):
             premises = [obligation(Fits(p), f"{name}/fits")]
         case Returns(p, original):
+            from checker.kernel.partial_sums import performed_by
+
             at = performed_by(p)
             premises = [
                 obligation(Performs(p, at), f"{name}/there"),
                 obligation(Simulates(at, original), f"{name}/back"),
             ]
         case Computes(Circuit() as c, equation, each, functions) if origins and isinstance(origin := origins[0], Protocol):
+            from checker.kernel.layer_rules import computes_by_simulation
+
             rule = computes_by_simulation
             premises = [
                 obligation(Simulates(c, origin), f"{name}/simulates"),
                 obligation(Computes(origin, equation, each, functions), f"{name}/protocol"),
             ]
         case Computes(Circuit() as c) if hints.cuts:
+            from checker.kernel.cut_rules import computes_by_cuts
+
             rule = computes_by_cuts
             premises = [by_cuts(c, hints, len(c.layers) - 1, name)]
         case Computes():
@@ -112,16 +141,23 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
         case Reads(c, (cut, *_)):
             premises = [by_cuts(c, hints, cut.layer, name, cut.head)]
         case Delivers(c):
+            from checker.kernel.margins import margins
+            from checker.kernel.routing_rules import selector_of
+
             premises = [
                 obligation(selector_of(j), f"{name}/selector"),
                 obligation(Propagates(c, margins(c)[0]), f"{name}/propagation"),
                 *_lemma(c),
             ]
         case Attends(c):
+            from checker.kernel.margins import margins
+
             premises = [obligation(Propagates(c, margins(c)[0]), f"{name}/scores")]
         case LayerStep(c, p, k):
             premises = [obligation(Fits(p), f"{name}/fits"), *_lemma(c)]
             if 0 < k < len(c.layers) and mentions(c.layers[k], "packed"):
+                from checker.kernel.routing_rules import routing_head
+
                 premises += [obligation(routing_head(c, k, x), f"{name}/{x.name}") for x in packets_of(c, c.layers[k])]
         case Simulates(c, p):
             premises = [obligation(Fits(p), f"{name}/fits")]
@@ -136,6 +172,9 @@ def by_cuts(c: Circuit, hints: Hints, last: int, name: str, only: str = "") -> O
     one head if it is named and numbers are not rounded (if they are, all must be shown to be representable).
 
     Raises `NotProved` if a head has no cut, or the cut no lemma."""
+    from checker.kernel.cut_rules import ByLemmas, all_heads
+    from checker.kernel.lemma_rules import margin_of
+
     found: dict[tuple[int, str], tuple[Cut, Use]] = {}
     for cut, use in hints.cuts:
         if cut.layer <= last:
@@ -172,6 +211,8 @@ def _own_lemma(c: Circuit, cut: Cut, functions: tuple[s.FunctionDefinition, ...]
 
 
 def _lemma(c: Circuit) -> list[Obligation]:
+    from checker.kernel.softmax_lemma import lemma_for
+
     return [obligation(x, f"Lemma A.2/{n}") for n, x in enumerate(lemma_for(c), 1)]
 
 

@@ -13,13 +13,13 @@ from checker.kernel.judgements import Delivers
 from checker.kernel.proofs import NotProved
 from checker.kernel.replay import circuit as replay
 from checker.kernel.replay.adversaries import ADVERSARIES, NEAREST, Adversary
-from checker.kernel.replay.enclosures import Undecided
 from checker.kernel.replay.expressions import Fault as ReplayFault
 from checker.kernel.replay.expressions import Message
+from checker.kernel.replay.undecided import Undecided
 from checker.kernel.routing_rules import selector_of
 from checker.proving.inputs import SEED
-from checker.proving.runs import Search
-from checker.proving.witnesses import Disagreement, of_routing
+from checker.proving.runs import Disagreement, Search
+from checker.proving.witnesses import of_routing
 from checker.semantics import circuits as cs
 from checker.semantics import packets as pk
 from checker.semantics.expressions import Fault, Vec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from checker.kernel.enumeration import Words
-from checker.kernel.proofs import Witness
+from checker.kernel.proofs import Outcome, Witness
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.semantics import circuits as cs
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 InputKey = tuple[tuple[str, tuple[int, ...]], ...]
 Outputs = dict[tuple[str, int], Value]
+TESTED = 10_000  # inputs of a long search
+SMALL = 60  # rows times layers of a circuit up to which the evaluator is as quick as loading arrays
 WEIGHTS = 30_000_000  # of all heads of a circuit together, in floating point
+
+
+class Disagreement(Exception):
+    """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,17 @@ class Search:
     witness: Witness | None
     tried: int
     complete: bool
+
+
+def verdict_of(found: Search) -> Outcome | None:
+    """What a search shows by itself."""
+    if found.witness is not None:
+        return Outcome("REFUTED", witness=found.witness)
+    if found.tried == 0 and found.complete:
+        return Outcome("VACUOUS", reason="no input satisfies `requires`")
+    if found.tried == 0:
+        return Outcome("UNDECIDED", reason="no input was found that satisfies `requires`")
+    return None
 
 
 class Runs:
@@ -80,6 +98,8 @@ RUNS = Runs()
 def in_floats(c: Circuit, many: Sequence[Words], seconds: float) -> list[Outputs | Fault] | None:
     """What a circuit with a scale puts out on some inputs, in floating point: of the first one, and of all if there is time.
     None if that is not for this circuit."""
+    if len(c.rows) * len(c.layers) <= SMALL and "numpy" not in sys.modules:
+        return None
     if len(c.rows) ** 2 * sum(len(layer.heads) for layer in c.layers) > WEIGHTS:
         return None
     begin = monotonic()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from checker.kernel.certificates import Violation
 from checker.kernel.judgements import Attends, Selects
 from checker.kernel.margins import Confused
-from checker.kernel.proofs import Witness
+from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.circuit import replay_score, selector_columns
 from checker.kernel.replay.enclosures import Exact
-from checker.proving.witnesses import Disagreement
+from checker.proving.obligations import Prover, obligation
+from checker.proving.runs import Disagreement
 
 
 def of_rows(j: Selects, rows: tuple[int, ...]) -> Witness:
@@ -51,3 +52,17 @@ def of_scores(j: Attends, found: Confused) -> Witness:
         raise Disagreement(f"{j}: replay does not confirm that {found}")
     table = (named(*more, found.first), named(*less, found.second))
     return Witness(f"machine {i} does not tell two rows apart" + (f" by {j.least}" if j.least else ""), (), table)
+
+
+def settled(j: Selects | Attends, prover: Prover) -> Outcome:
+    """The certificates of a table say where it is wrong; replay confirms it."""
+    try:
+        return Outcome("PROVED", proof=prover.prove(obligation(j, "table")))
+    except Violation as failure:
+        assert isinstance(j, Selects)
+        return Outcome("REFUTED", witness=of_rows(j, failure.rows))
+    except Confused as failure:
+        assert isinstance(j, Attends)
+        return Outcome("REFUTED", witness=of_scores(j, failure))
+    except NotProved as reason:
+        return Outcome("UNDECIDED", reason=str(reason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from checker.kernel.enumeration import shown
+from checker.kernel.by_replay import shown
 from checker.kernel.judgements import Computes, Delivers, Fits, ForReals, OfInputs, Performs, Reads, Returns, Simulates
 from checker.kernel.proofs import Witness
 from checker.kernel.replay.adversaries import NEAREST, Adversary
@@ -21,10 +21,6 @@ from checker.models.protocol import Protocol, words_of
 from checker.semantics.precision import about, readers
 
 Words = dict[str, tuple[int, ...]]
-
-
-class Disagreement(Exception):
-    """The evaluator and the replay interpreters differ: an internal error, never a verdict."""
 
 
 def of_input(j: OfInputs, words: Words, wrong: str, adversary: Adversary = NEAREST) -> Witness:

@@ -14,6 +14,7 @@ from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 LIMIT = 2**62
+MANY = 32  # places from which on arrays are quicker, with the time it takes to load them
 
 
 @dataclass(frozen=True, slots=True)
