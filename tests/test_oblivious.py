@@ -253,6 +253,10 @@ def test_what_depends_on_data_is_not_exact() -> None:
         at.exactly(v.add(me, x), "it")
 
 
+HUGE = """protocol p { word 2; memory 4; machines 40; input x[40] in word; output y[40] in word; message a(word);
+  round one { for k in held(x) { send a(x[k]) to self; } }
+  round two { send a(2^64 * ((self * (self - 1)) mod 2)) to self; }
+  finish { for k in held(y) { y[k] = 0; } } }"""
 NARROW = """protocol narrow { word 6; memory 1; machines 40; input x[40] in 0..3; output y[40] in 0..3; message part(0..15);
   round deal { for k in held(x) { send part(x[k]) to self; } }
   round pass { for part(v) in inbox { send part(v) to self; } }
@@ -263,3 +267,8 @@ def test_words_that_cannot_be_reached_do_not_refuse_a_protocol() -> None:
     """What a type of message could carry is too large for the output, what is sent is not."""
     assert proof(Fits(protocol(NARROW))) is not None
     assert proof(Fits(protocol(NARROW.replace("x[40] in 0..3", "x[40] in 0..4")))) is None
+
+
+def test_factors_that_arrays_cannot_hold() -> None:
+    """2^64 times a number that is 0 at every machine."""
+    assert proof(Fits(protocol(HUGE))) is not None

@@ -54,3 +54,51 @@ theorem t { let P = p(); claim few: rounds(P) == 1; }
     (tmp_path / "original.lks").write_text(text.replace("ROUNDS", "round r { }"), encoding="utf-8")
     found = check_files([tmp_path / "mine.lks"], against=tmp_path / "original.lks").results
     assert [r.outcome.verdict for r in found] == ["REFUTED"]
+
+
+ONE_ROUND = """protocol p(n) where n >= 1 {
+  word 20; memory 4; machines 2; input x[1] in 0..9000; output y[1] in word; message a(word);
+  round one { for k in REPEAT { send a(WORD) to 1; } }
+  finish { for k in held(y) { y[k] = VALUE; } } }
+"""
+
+
+def against(mine: str, original: str, folder: Path) -> list[str]:
+    (folder / "mine.lks").write_text(mine, encoding="utf-8")
+    (folder / "original.lks").write_text(original, encoding="utf-8")
+    found = check_files([folder / "mine.lks"], How(timeout=0.5), against=folder / "original.lks")
+    return [r.outcome.verdict for r in found.results]
+
+
+def test_against_takes_the_same_parameters(tmp_path: Path) -> None:
+    """Not those that the theorem's instance has under the same names."""
+    heavy = ONE_ROUND.replace("REPEAT", "1..n").replace("WORD", "0").replace("VALUE", "0")
+    heavy += "theorem t for n in 3..3 { let P = p(n + 5); claim fits: P fits; }"
+    assert against(heavy, heavy, tmp_path) == ["REFUTED"]
+    two = ONE_ROUND.replace("REPEAT", "held(x)").replace("WORD", "0").replace("VALUE", "n")
+    two += """theorem t for n in 3..3 { let A = p(n); let B = p(n + 1);
+      claim a: A computes y[1] == 3; claim b: B computes y[1] == 3; }"""
+    assert against(two, two, tmp_path) == ["PROVED", "REFUTED"]
+
+
+def test_functions_of_one_name_in_two_files(tmp_path: Path) -> None:
+    """The search in the protocol is over the original's f, that in the equation over one that differs at 994."""
+    search = "max(j for j in 0..x[{}] if j == 0 or f(j))"
+    text = ONE_ROUND.replace("REPEAT", "held(x)").replace("WORD", search.format("k")).replace("VALUE", "only(a)")
+    text += f"theorem t for n in 1..1 {{ let P = p(n); claim right: P computes y[1] == {search.format('1')}; }}"
+    f = "function f(a) = a mod 7 == 0{};\n"
+    assert against(f.format("") + text, f.format("") + text, tmp_path) == ["PROVED"]
+    assert against(f.format(" and a != 994") + text, f.format("") + text, tmp_path) != ["PROVED"]
+
+
+def test_there_and_back_is_checked_against_the_original(tmp_path: Path) -> None:
+    """Protocol, circuit and the circuit's protocol all put out x; the original puts out 1 - x."""
+    source = """protocol copy(n) where n >= 1 {
+  word 1; memory n; machines 1; input x[n] in word; output y[n] in word; message m(word);
+  finish { for k in held(y) { y[k] = %s; } } }
+"""
+    mine = source % "x[k]" + "theorem t for n in 2..2 { let P = copy(n); let T = transformer(P); let Q = mpc(T); CLAIM }"
+    there = mine.replace("CLAIM", "claim there: Q simulates T; claim back: Q simulates P;")
+    assert against(there, source % "x[k]", tmp_path) == ["PROVED", "PROVED"]
+    back = mine.replace("CLAIM", "claim back: Q simulates P;")
+    assert against(back, source % "1 - x[k]", tmp_path) == ["REFUTED"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from checker.compilers.protocol_to_circuit import transformer
-from checker.kernel import enumeration
+from checker.kernel import by_replay
 from checker.kernel.by_replay import by_enumeration, violated, violated_by, violation
 from checker.kernel.enumeration import every_input
 from checker.kernel.judgements import Computes, Simulates
@@ -426,9 +426,9 @@ def test_a_search_of_slow_replays_ends_in_time(seconds: float, monkeypatch: pyte
         clock[0] += 0.1
         return False
 
-    for module in (enumeration, falsifier, checking):
+    for module in (by_replay, falsifier, checking):
         monkeypatch.setattr(module, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(enumeration, "violated_by", replay)
+    monkeypatch.setattr(by_replay, "violated_by", replay)
     monkeypatch.setattr(falsifier, "suspicious", with_hardmax)
     c = transformer(library("tree_sum", 13, 2, 1))
     assert verdict(Computes(c, parse_expression("y[1] == x[1]"), None), timeout=seconds).verdict == "UNDECIDED"
@@ -441,7 +441,7 @@ def test_adversaries_after_the_end_are_left_out(monkeypatch: pytest.MonkeyPatch)
     def harmless(j: object, words: object, adversary: Adversary) -> None:
         tried.append(adversary)
 
-    monkeypatch.setattr(enumeration, "violated_by", harmless)
+    monkeypatch.setattr(by_replay, "violated_by", harmless)
     p = library("tree_sum", 4, 2, 1)
     j, words = Simulates(transformer(p), p), {"x": (0, 0, 0, 0)}
     for end, those in ((monotonic() - 1, ADVERSARIES[:1]), (monotonic() + 100, ADVERSARIES)):

@@ -115,7 +115,7 @@ def test_bounds_and_streams_are_the_same_with_arrays_and_without(
     found = []
     for many in (1, 10**6):
         monkeypatch.setattr(sem, "MANY", many)
-        for cached in (sem.attended, precision._patterns, precision._spread, precision._totals, precision.reaches):
+        for cached in (sem.attended, precision._patterns, precision._spread, precision._totals, precision._reached):
             cached.cache_clear()
         fixed = [h for layer in c.layers for h in layer.heads if sem.data_free(c, h)]
         groups = [sem.attended(sem.bare(c), h.query, h.key) for h in fixed]

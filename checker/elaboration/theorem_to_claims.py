@@ -22,6 +22,7 @@ from checker.kernel.judgements import (
     ForReals,
     Hints,
     Judgement,
+    OfInputs,
     Performs,
     Picks,
     Reads,
@@ -30,6 +31,7 @@ from checker.kernel.judgements import (
     Simulates,
     Use,
     circuit_of,
+    model_of,
 )
 from checker.kernel.proofs import NotProved
 from checker.language import printer
@@ -76,6 +78,7 @@ class Models:
         self.made: dict[object, Model] = {}
         self.circuits = {k: d for k, d in definitions.items() if isinstance(d, s.CircuitDefinition)}
         self.origins: dict[Model, Model] = {}
+        self.arguments: dict[Model, list[tuple[int, ...]]] = {}  # the parameters at which a model was made
         self.lemmas: dict[tuple[str, tuple[int, ...]], Lemma] = {}
 
     def close(self, name: str, arguments: tuple[int, ...], span: Span) -> Model:
@@ -91,6 +94,7 @@ class Models:
                 if isinstance(d, s.ProtocolDefinition)
                 else close_circuit(d, given, self.functions)
             )
+            self.arguments.setdefault(self.made[key], []).append(arguments)
         return self.made[key]
 
     def lemma(self, name: str, arguments: tuple[int, ...], span: Span) -> Lemma:
@@ -219,6 +223,14 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
     for c in t.claims:
         if c.name in cuts and c.expect == "proved":
             trusted.setdefault(cuts[c.name][0], []).extend(cuts[c.name][1])
+    related: dict[Circuit, Protocol] = {}
+    for c in t.claims:
+        if isinstance(c.statement, s.Simulates) and c.expect == "proved":
+            for j in _judgements(c, constants, bound, models, instance, original)[0]:
+                if isinstance(j, Simulates):
+                    related[j.circuit] = j.protocol
+                if isinstance(j, Returns) and len(j.protocol.circuits) == 1:
+                    related.setdefault(j.protocol.circuits[0], j.original)
     for c in t.claims:
         subject, own = cuts.get(c.name, (None, []))
         hints = Hints() if subject is None else _hints([*own, *trusted.get(subject, [])], models)
@@ -231,14 +243,27 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
             found, origins, problem = _judgements(c, constants, bound, models, instance, original)
             subject = next((x for j in found if (x := _attends(j)) is not None), None)
             hints = Hints() if subject is None else _hints(trusted.get(subject, []), models)
+            origins = origins or _related(found, related)
         text = printer.statement_text(c.statement)
         yield ClaimAt(t.name, c.name, place, text, c.expect, c.span, found, origins, problem, hints)
 
 
+def _related(found: tuple[Judgement, ...], related: dict[Circuit, Protocol]) -> tuple[Model, ...]:
+    """What a model was compiled from, if the theorem has both, and claims that one simulates the other: a hint."""
+    for j in found:
+        m = model_of(j) if isinstance(j, OfInputs) else None
+        if isinstance(m, Protocol) and m.numeric and len(m.circuits) == 1:
+            return (m.circuits[0], related[m.circuits[0]]) if m.circuits[0] in related else ()
+        if isinstance(m, Circuit) and m in related:
+            return (related[m],)
+    return ()
+
+
 def _attends(j: Judgement) -> Circuit | None:
     """The circuit whose heads a judgement is about, be it by the protocol that performs it."""
-    if isinstance(j, Computes) and isinstance(j.subject, Protocol) and j.subject.numeric:
-        return j.subject.circuits[0] if len(j.subject.circuits) == 1 else None
+    m = model_of(j) if isinstance(j, OfInputs) else None
+    if isinstance(m, Protocol) and m.numeric:
+        return m.circuits[0] if len(m.circuits) == 1 else None
     return circuit_of(j)
 
 
@@ -328,7 +353,7 @@ def _judgements(
         found = _named(name, bound, models, c.span)
         if not isinstance(found, Protocol):
             raise spec_error("TYPE", f"expected a protocol, found the circuit {name}", c.span)
-        return _original(found, original, instance, c.span)
+        return _original(found, models, original, instance, c.span)
 
     def circuit(name: str) -> Circuit:
         found = _named(name, bound, models, c.span)
@@ -337,13 +362,15 @@ def _judgements(
         return found
 
     def subject_of(found: Model) -> Model:
-        return _original(found, original, instance, c.span) if isinstance(found, Protocol) else found
+        return _original(found, models, original, instance, c.span) if isinstance(found, Protocol) else found
 
     match c.statement:
         case s.Fits(name):
-            return (Fits(protocol(name)),), (), ""
+            fitting = protocol(name)
+            return (Fits(fitting),), models.chain(fitting), ""
         case s.Simulates(left, right, rung) if isinstance(q := _named(left, bound, models, c.span), Protocol):
-            return _performs(q, _named(right, bound, models, c.span), rung, c.span)
+            of = _named(right, bound, models, c.span)
+            return _performs(q, subject_of(of), rung, models.chain(q), c.span)
         case s.Simulates(left, right, rung):
             t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
@@ -399,7 +426,9 @@ def _judgements(
             raise TypeError("a cut is no claim about one judgement")
 
 
-def _performs(p: Protocol, of: Model, rung: str, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+def _performs(
+    p: Protocol, of: Model, rung: str, origins: tuple[Model, ...], span: Span
+) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
     """That a protocol simulates a circuit, or the protocol that its circuit was compiled from."""
     if (p.inputs, p.outputs) != (of.inputs, of.outputs):
         raise spec_error("TYPE", f"expected the same inputs and outputs in {p.name} and {of.name}", span)
@@ -407,8 +436,8 @@ def _performs(p: Protocol, of: Model, rung: str, span: Span) -> tuple[tuple[Judg
         raise spec_error("TYPE", f"expected a protocol made from a circuit, by mpc(...), found {p.name}", span)
     at = _at_rung(p, rung, span)
     if isinstance(of, Circuit):
-        return (Performs(at, _at_rung(of, at.rung, span)),), (), ""
-    return (Returns(at, of),), (), ""
+        return (Performs(at, _at_rung(of, at.rung, span)),), origins, ""
+    return (Returns(at, of),), origins, ""
 
 
 M = TypeVar("M", Protocol, Circuit)
@@ -424,19 +453,27 @@ def _at_rung(c: M, rung: str, span: Span) -> M:
         raise spec_error("RUNG", f"expected the numbers of the rung {rung}: {reason}", span) from None
 
 
-def _original(p: Protocol, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
-    """With `--against`: the protocol of that name there, at the theorem's instance."""
-    if original is None:
+def _original(p: Protocol, models: Models, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
+    """With `--against`: the protocol of that name there, at the same parameters; one that has none here, as in a compiled file,
+    at the theorem's instance. A protocol with numbers is what a compiler made, as circuits are: it is taken as it is."""
+    if original is None or p.numeric:
         return p
     d = original.definitions.get(p.name)
     if not isinstance(d, s.ProtocolDefinition):
         raise spec_error("NAME", f"expected a protocol {p.name} in the file to check against", span)
-    missing = [x for x in d.parameters if x not in instance]
-    if missing:
-        raise spec_error("ARITY", f"expected the theorem's instance to name {', '.join(missing)} of {p.name}", span)
-    found = original.close(p.name, tuple(instance[x] for x in d.parameters), span)
-    assert isinstance(found, Protocol)
-    return found
+    found: dict[Protocol, None] = {}
+    for arguments in models.arguments.get(p, [()]):
+        if not arguments and d.parameters:
+            missing = [x for x in d.parameters if x not in instance]
+            if missing:
+                raise spec_error("ARITY", f"expected the theorem's instance to name {', '.join(missing)} of {p.name}", span)
+            arguments = tuple(instance[x] for x in d.parameters)
+        one = original.close(p.name, arguments, span)
+        assert isinstance(one, Protocol)
+        found[one] = None
+    if len(found) > 1:
+        raise spec_error("NAME", f"expected one protocol {p.name} in the file to check against, found several for it", span)
+    return next(iter(found))
 
 
 def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:

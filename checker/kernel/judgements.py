@@ -229,6 +229,14 @@ OfInputs = Fits | Simulates | Performs | Returns | Computes | Reads  # what an i
 Judgement = OfInputs | Selects | Propagates | Attends | Delivers | LayerStep | Counts | ForReals | Picks
 
 
+ALWAYS = s.Binary("==", s.Number(1), s.Number(1))
+
+
+def runs(c: Circuit) -> Computes:
+    """For every input every run of a circuit is defined, and its numbers can be represented, however heads round (Def. A.1)."""
+    return Computes(c, ALWAYS, None)
+
+
 def instances(each: tuple[str, int, int] | None) -> list[dict[str, int]]:
     """The values of a claim's `for k in a..b`."""
     return [{}] if each is None else [{each[0]: k} for k in range(each[1], each[2] + 1)]

@@ -55,6 +55,8 @@ class Rows:
         """What each place holds, a column for each field."""
         import numpy as np
 
+        if any(abs(x) >= LIMIT for _, own in self.states for x in own):
+            raise Unsupported("fields too large for arrays")
         return np.array([own for _, own in self.states], dtype=np.int64).reshape(self.count, len(self.lemma.fields))
 
     @cached_property
@@ -138,8 +140,7 @@ def fixed(rows: Rows) -> Gaps | None:
     gap = np.zeros(rows.count, dtype=np.int64)
     _against_all(rows, targets, np.flatnonzero(seen), gap)
     close = np.flatnonzero(seen & (gap <= 2 * rows.table.off))
-    if len(close) * len(rows.slot_row) > MAX_SCORES:
-        raise Unsupported(f"more than {MAX_SCORES:,} scores")
+    _limited(len(close), len(rows.slot_row))
     for places in rows.blocks(close):
         here = rows.own_only(places)
         gap[places] = _margin(rows, targets[places], rows.scores(places), here, rows.sight[rows.row[places]])
@@ -151,6 +152,7 @@ def _against_all(rows: Rows, targets: Any, places: Any, gap: Any) -> None:
     import numpy as np
 
     query = np.asarray(rows.query)
+    _limited(len(rows.table.queries), len(rows.slot_row))
     places = places[np.argsort(query[places], kind="stable")]
     different = np.unique(query[places])
     step = max(1, BLOCK // len(rows.slot_row))
@@ -197,6 +199,11 @@ def _won(rows: Rows, targets: Any, low: Any, high: Any, rival: Any) -> Any:
     return np.where(several & ((low != high) | (rows.table.off > 0)), 0, found)
 
 
+def _limited(places: int, slots: int) -> None:
+    if places * slots > MAX_SCORES:
+        raise Unsupported(f"more than {MAX_SCORES:,} scores")
+
+
 def _targets(rows: Rows) -> Any | None:
     """The stated rows of each place, counted from the lowest: a column each."""
     import numpy as np
@@ -231,7 +238,9 @@ def searched(
 
     lemma, size = rows.lemma, len(rows.held)
     first = rows.slots[0]
-    low, high = (np.array([r[n] - lemma.low for r in ranges], dtype=np.int64) for n in (0, 1))
+    _limited(rows.count, len(first))
+    ends = [(a - lemma.low, b - lemma.low) if a <= b else (0, -1) for a, b in ranges]
+    low, high = (np.array([max(-1, min(x[n], size)) for x in ends], dtype=np.int64) for n in (0, 1))
     inside = (low >= 0) & (high < size) | (low > high)
     group = np.asarray(groups)
     gap = np.zeros(rows.count, dtype=np.int64)

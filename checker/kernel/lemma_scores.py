@@ -68,7 +68,10 @@ def _compared(lemma: Lemma) -> Found:
     count = len(query)
     table = table_of(queries, keys, near=True)
     rows = None if table is None else Rows(lemma, held, seen, table, query, key, matters)
-    found = None if rows is None else fixed(rows) if search is None else _searched_in_arrays(search, rows)
+    try:
+        found = None if rows is None else fixed(rows) if search is None else _searched_in_arrays(search, rows)
+    except Unsupported:  # too many scores for arrays, or too large
+        found = None
     left = range(count) if found is None else found.open
     exact = _one_by_one(lemma, search, matters, held, seen, (queries, query), (keys, key), left)
     least: Fraction | None = exact

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from math import ceil, log2
 
-from checker.kernel.judgements import Computes, Fits, Performs, Returns, Simulates
-from checker.kernel.partial_sums import Followed, follow, merges
+from checker.kernel.judgements import Computes, Fits, Performs, Returns, Simulates, runs
+from checker.kernel.partial_sums import Followed, follow, merges, performed_by
 from checker.kernel.proofs import NotProved, Proved, conclude
 
 
-def fits_with_numbers(j: Fits) -> Proved:
-    """Follow the protocol over all inputs and all functions of its circuit; count the words of every machine in every round."""
+def fits_with_numbers(j: Fits, *premises: Proved) -> Proved:
+    """Follow the protocol over all inputs and all functions of its circuit; count the words of every machine in every round. That
+    its circuit is defined is the premise: the functions have values then, and output words are in their ranges."""
     p = j.protocol
+    if [x.judgement for x in premises] != [runs(performed_by(p))]:
+        raise NotProved("the rule needs a circuit of which every run is defined")
     found = follow(p)
     for r, machine, kind, words in found.traffic:
         if words > p.memory:
@@ -23,6 +26,7 @@ def fits_with_numbers(j: Fits) -> Proved:
         j,
         "follow the rounds over all inputs and row-wise functions",
         f"at most {found.most():,} words; {machines}; {found.tally}",
+        *premises,
     )
 
 
@@ -31,13 +35,8 @@ def performs(j: Performs, fits: Proved) -> Proved:
     p, c = j.protocol, j.circuit
     if fits.judgement != Fits(p):
         raise NotProved("the rule needs a protocol that fits")
-    if p.rung != c.rung or tuple(x.at(c.rung) for x in p.circuits) != (c,):
+    if performed_by(p) != c:
         raise NotProved("the rule needs a protocol that calls the functions of this circuit, on its rung")
-    if (p.inputs, p.outputs, p.requires) != (c.inputs, c.outputs, c.requires):
-        raise NotProved("the rule needs the same inputs, outputs and `requires`")
-    own = {f.name: f for f in c.functions}
-    if any(own.get(f.name, f) != f for f in p.functions):
-        raise NotProved("the rule needs functions that mean the same in the circuit and in the protocol")
     found = follow(p)
     if not all(merges(children) for children in range(1, found.merged + 1)):
         raise NotProved("the merge of partial sums is not the sum of all")

@@ -11,7 +11,7 @@ With steps the numbers that arrive are off, each by what its message says: see `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -38,13 +38,14 @@ from checker.semantics.values import Unsupported
 
 DRIFT = Fraction(3, 4)  # steps that a number may be off when it is stored
 VALID = Fraction(1, 4)  # of the unit of a row: how far off the sums of all its heads may be, so that storing gives a valid row
+UNKNOWN = {"lane", "entry", "lanes", "exp", "log", "over"}  # operations on numbers that are not words
 Rows = int  # a set of rows, one bit each
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What is known of a set of rows that row `row` attends to in a head (0-based layer and head): log Z and S, off by at most
-    `dz` and `ds`."""
+    `dz` and `ds`. Each time that rounded numbers are stored makes another `copy`, off in another way."""
 
     layer: int
     head: int
@@ -52,6 +53,7 @@ class Part:
     seen: Rows
     dz: Fraction = Fraction(0)
     ds: Fraction = Fraction(0)
+    copy: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Followed:
     merged: int = 1
     drift: Fraction = Fraction(0)
     parts: int = 0
+    stored: dict[tuple[int, int], str] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
 
@@ -80,6 +83,7 @@ class _Run:
         self.layers = [n for n, x in enumerate(self.c.layers) if x.heads]
         self.sight: dict[int, dict[int, Rows]] = {}
         self.first = cs.initial(self.c, dict(self.inputs))
+        self.where = ""
         self.places = {w: key for w, key in enumerate(words_of(p.outputs), 1)}
         self.words = {w: t.variable(f"{a}[{k}]", *self.range(a)) for w, (a, k) in self.places.items()}
         self.found = Followed()
@@ -113,10 +117,15 @@ class _Run:
         return self.given(self.first[i]) if done == 0 else self.vector("row", (self.layers[done - 1] + 1, i))
 
     def given(self, vec: Vec) -> Lanes:
-        """A row of numbers and input words, by its content."""
+        """A row of numbers and input words, by its content, as long as it is."""
         if vec.noise or vec.rows or vec.length > self.c.width:
             raise Unsupported("a row that is unknown or too long")
-        return self.vector("given", tuple(sorted((k, x) for k, x in vec.entries.items() if isinstance(x, Term) or x != 0)))
+        entries = sorted((k, x) for k, x in vec.entries.items() if isinstance(x, Term) or x != 0)
+        if any(isinstance(x, Term) and lanes.operations(x) & UNKNOWN for _, x in entries):
+            raise Unsupported("a row made of some numbers of others")
+        if any(lanes.depends(x) for _, x in entries):
+            raise Unsupported("a row in a loop over coordinates")
+        return lanes.family(("given", tuple(entries)), vec.length)
 
     def seen(self, layer: int, i: int) -> Rows:
         if layer not in self.sight:
@@ -149,7 +158,7 @@ class _Run:
         return self.vector(e.function, (layer, head, i))
 
     def must_be_row(self, given: Meaning, before: int, i: int) -> None:
-        if self.settled(given) != self.row(before, i):
+        if _padded(self.settled(given)) != _padded(self.row(before, i)):
             raise Unsupported(f"row {i} behind layer {before} is asked for what it is not shown to be")
 
     def attends(self, scope: Scope, e: s.Call) -> bool:
@@ -196,11 +205,23 @@ class _Run:
         computed = self.leaf(vector) or self.merge(vector)
         if computed is not None:
             self.found.parts += 1
-            return self.vector("mean", self.rounded(computed, step))
+            return self.as_long_as(vector, self.vector("mean", self.rounded(computed, step)))
         layer, i, drift = self.new_row(vector)
         if step is not None:
             self.storable(drift, step)
-        return self.vector("row", (layer + 1, i))
+            self.once(layer, i)
+        return self.as_long_as(vector, self.vector("row", (layer + 1, i)))
+
+    def as_long_as(self, vector: Lanes, named: Lanes) -> Lanes:
+        if vector.length != named.length:
+            raise Unsupported(f"a vector of {vector.length} numbers, of which {named.length} have been computed")
+        return named
+
+    def once(self, layer: int, i: int) -> None:
+        """A row that is rounded when it is stored is computed once: stored again it would be another row."""
+        if (layer, i) in self.found.stored:
+            raise Unsupported(f"row {i} behind layer {layer + 1} is stored again, after {self.found.stored[layer, i]}")
+        self.found.stored[layer, i] = self.where
 
     def representable(self, vector: Lanes, step: Fraction) -> None:
         """Each coordinate is a multiple of the step, and not too large: those of the circuit are multiples of 2^-f of size less
@@ -222,7 +243,7 @@ class _Run:
         factor, (kind, of) = found[1], found[0].args[0]
         if kind == "given":
             return [grid for _, e in of for grid in self.grid_of_input(e, factor)]
-        if kind == "query" and factor % self.scale == 0:
+        if kind == "query" and self.scale and factor % self.scale == 0:
             return [(self.unit, self.size * abs(factor // self.scale))]
         if kind in ("row", "key", "value") and factor == 1:
             return [(self.unit, self.size)]
@@ -242,12 +263,14 @@ class _Run:
 
     @property
     def unit(self) -> Fraction:
-        assert self.c.fraction is not None
+        if self.c.fraction is None:
+            raise Unsupported("steps of a circuit of real numbers")
         return Fraction(1, 2**self.c.fraction)
 
     @property
     def size(self) -> Fraction:
-        assert self.c.integer is not None
+        if self.c.integer is None:
+            raise Unsupported("steps of a circuit of real numbers")
         return Fraction(2**self.c.integer)
 
     def leaf(self, vector: Lanes) -> Part | None:
@@ -336,7 +359,8 @@ class _Run:
         largest = max(self.c.width * self.size**2 + part.seen.bit_count().bit_length() + dz, self.size + ds)
         if largest >= step * 2 ** (self.p.word - 1):
             raise Unsupported(f"sums that may be too large for a word of {self.p.word} bits")
-        return replace(part, dz=dz, ds=ds)
+        exact = dz == part.dz and ds == part.ds
+        return replace(part, dz=dz, ds=ds, copy=part.copy if exact else self.found.parts)
 
     def new_row(self, vector: Lanes) -> tuple[int, int, Fraction]:
         """The layer and the row that has been computed, and how far off it is: the old row and the means of all its heads."""
@@ -388,6 +412,7 @@ class _Run:
             active = range(1, p.machines + 1) if not r else sorted([*inboxes, *not_silent(idle, self.idle(round_.body))])
             for i in active:
                 conditions: list[Condition] = []
+                self.where = f"machine {i} in {where}"
                 try:
                     sent = run_local(
                         round_.body, self.scope(i, inboxes.get(i, []), r == 0, conditions), p.messages, p.machines
@@ -403,8 +428,8 @@ class _Run:
                         received[to] = received.get(to, 0) + cost
                         mail.setdefault(to, []).append(Message(m.tag, own, i))
                 except (Fault, Unsupported) as reason:
-                    raise NotProved(f"machine {i} in {where}: {reason}") from None
-                self.prove(conditions, f"machine {i} in {where}")
+                    raise NotProved(f"{self.where}: {reason}") from None
+                self.prove(conditions, self.where)
                 if words:
                     self.found.traffic.append((r + 1, i, "sends", words))
                     self.found.busy.add(i)
@@ -458,15 +483,16 @@ class _Run:
         for i in sorted({*range(1, last + 1), *inboxes, *not_silent(idle, self.idle(p.finish, last=True))}):
             outputs = {a.name: (a, held(p.outputs, a.name, i, p.packing)) for a in p.outputs}
             conditions: list[Condition] = []
+            self.where = f"machine {i} in finish"
             try:
                 scope = self.scope(i, inboxes.get(i, []), first, conditions)
                 assigned = run_local(p.finish, scope, p.messages, p.machines, outputs).assigned
             except (Fault, Unsupported) as reason:
-                raise NotProved(f"machine {i} in finish: {reason}") from None
-            self.prove(conditions, f"machine {i} in finish")
+                raise NotProved(f"{self.where}: {reason}") from None
+            self.prove(conditions, self.where)
             for key, value in assigned.items():
                 if value is not self.words[places[key]]:
-                    raise NotProved(f"machine {i} in finish: {key[0]}[{key[1]}] is not shown to be what the circuit puts out")
+                    raise NotProved(f"{self.where}: {key[0]}[{key[1]}] is not shown to be what the circuit puts out")
 
 
 def performed_by(p: Protocol) -> Circuit:
@@ -476,6 +502,11 @@ def performed_by(p: Protocol) -> Circuit:
     if len({m.real for m in p.messages if m.numbers is not None}) > 1:
         raise NotProved("the rule needs numbers that are all real, or all kept in steps")
     (c,) = p.circuits
+    if (p.inputs, p.outputs, p.requires) != (c.inputs, c.outputs, c.requires):
+        raise NotProved("the rule needs a circuit with the same inputs, outputs and `requires`")
+    own = {f.name: f for f in c.functions}
+    if any(own.get(f.name, f) != f for f in p.functions):
+        raise NotProved("the rule needs functions that mean the same in the circuit and in the protocol")
     try:
         return c.at(p.rung)
     except ValueError as reason:
@@ -512,6 +543,19 @@ def _joined(pieces: list[Piece]) -> Lanes:
     while kept and not isinstance(kept[-1].each, Term) and kept[-1].each == 0:
         kept.pop()
     return Lanes(tuple(kept))
+
+
+def _padded(x: Lanes) -> Hashable:
+    """What tells vectors apart if zeros behind do not count."""
+    found = _joined([*x.pieces]).pieces
+    if not found:
+        return ("given", ())
+    term = found[0].each
+    if len(found) == 1 and isinstance(term, Term) and term.op == "lane" and term.args[0][0] == "given" and term.args[1] == 0:
+        entries = term.args[0][1]
+        if all(k <= found[0].length for k, _ in entries):
+            return ("given", entries)
+    return found
 
 
 def _pair(x: Term, y: Term) -> tuple[Term, Term]:

@@ -19,14 +19,14 @@ from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
 
 
-def fits(j: Fits) -> Proved:
+def fits(j: Fits, *premises: Proved) -> Proved:
     """Follow the protocol round by round over unknown inputs. A round with `keeps` starts from every state of the
     same shape that satisfies the invariant, which is shown to hold where the round is entered. Many machines are followed
     together if who sends to whom does not depend on data; a protocol with numbers also over all functions of its circuit."""
     if j.protocol.numeric:
         from checker.kernel.mpc_rules import fits_with_numbers
 
-        return fits_with_numbers(j)
+        return fits_with_numbers(j, *premises)
     if j.protocol.machines >= MANY:
         try:
             return _fits_together(j)
@@ -173,7 +173,9 @@ def computes(j: Computes, protocol_fits: Proved) -> Proved:
     p = j.subject
     if not isinstance(p, Protocol) or p.numeric or protocol_fits.judgement != Fits(p):
         raise NotProved("the rule needs a protocol that fits")
-    tally = Tally()
+    tally, own = Tally(), {f.name: f for f in p.functions}
+    if any(own.get(f.name, f) != f for f in j.functions):
+        raise NotProved("the rule needs functions that mean the same in the protocol and in the equation")
     try:
         inputs = sem.symbols(p)
         known = sem.assumptions(p, inputs)

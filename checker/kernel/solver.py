@@ -16,6 +16,7 @@ from checker.semantics.cyclotomic import Cyclotomic, Rational, outward
 from checker.semantics.terms import ArraySymbol, Term, Value
 
 INSTANCES = 64
+KNOWN = ("max", "mul", "div", "mod", "ite", "eq0", "le0", "not", "and")  # operations that are z3's too
 REMEMBERED = 5_000  # questions: circuits that differ in a number ask many in the same words
 
 
@@ -205,6 +206,8 @@ class _Translate:
                 self.number(node.args[0]),
                 *(self.number(c) * self.argument(x) for x, c in zip(node.args[1::2], node.args[2::2], strict=True)),
             )
+        if node.op not in KNOWN:
+            raise z3.Z3Exception(f"{node.op} of unknown numbers")
         args = [self.argument(a) for a in node.args]
         if node.op == "max":
             result = args[0]

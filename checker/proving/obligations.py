@@ -25,6 +25,7 @@ from checker.kernel.judgements import (
     Selects,
     Simulates,
     Use,
+    runs,
 )
 from checker.kernel.proofs import NotProved, Proved
 from checker.language import syntax as s
@@ -108,19 +109,23 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
 
             rule, at = computes_by_performing, performed_by(p)
             premises = [
-                obligation(Performs(p, at), f"{name}/performs"),
+                obligation(Performs(p, at), f"{name}/performs", origins, hints),
                 obligation(Computes(at, equation, each, functions), f"{name}/circuit", origins[1:], hints),
             ]
         case Computes(Protocol() as p):
             premises = [obligation(Fits(p), f"{name}/fits")]
+        case Fits(p) if p.numeric:
+            from checker.kernel.partial_sums import performed_by
+
+            premises = [obligation(runs(performed_by(p)), f"{name}/circuit", origins[1:], hints)]
         case Performs(p):
-            premises = [obligation(Fits(p), f"{name}/fits")]
+            premises = [obligation(Fits(p), f"{name}/fits", origins, hints)]
         case Returns(p, original):
             from checker.kernel.partial_sums import performed_by
 
             at = performed_by(p)
             premises = [
-                obligation(Performs(p, at), f"{name}/there"),
+                obligation(Performs(p, at), f"{name}/there", (at, original)),
                 obligation(Simulates(at, original), f"{name}/back"),
             ]
         case Computes(Circuit() as c, equation, each, functions) if origins and isinstance(origin := origins[0], Protocol):
@@ -136,6 +141,10 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
 
             rule = computes_by_cuts
             premises = [by_cuts(c, hints, len(c.layers) - 1, name)]
+        case Computes(Circuit() as c) if j == runs(c):
+            from checker.kernel.range_rules import runs_in_ranges
+
+            rule = runs_in_ranges
         case Computes():
             raise NotProved("the circuit was not compiled from a protocol here, and no cuts say what its heads read")
         case Reads(c, (cut, *_)):

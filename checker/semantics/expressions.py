@@ -346,7 +346,8 @@ def _lane(vector: Lanes, index: Value, e: s.Index) -> Value:
         if start < low and high <= start + p.length:
             if not isinstance(index, Term):
                 return lanes.at(p.each, int(index) - start)
-            if [*parts.values()] == [1] and next(iter(parts)).op == "var" and t.is_whole(constant):
+            loop = next(iter(parts)) if [*parts.values()] == [1] else None
+            if loop is not None and loop.op == "var" and loop.args[0] == lanes.COORDINATE and t.is_whole(constant):
                 return lanes.shifted(p.each, int(constant) - start)
         start += p.length
     raise Unsupported("coordinates of several pieces")
@@ -590,8 +591,17 @@ def _pieces(x: Meaning, span: Span) -> tuple[Piece, ...]:
     if isinstance(x, Vec):
         if x.rows or x.noise:
             raise Unsupported("a vector of an unknown row")
-        return tuple(Piece(1, x.entries.get(k, 0)) for k in range(1, x.length + 1))
-    return (Piece(1, number(x, span)),)
+        return tuple(_piece(x.entries.get(k, 0)) for k in range(1, x.length + 1))
+    return (_piece(number(x, span)),)
+
+
+def _piece(x: Value) -> Piece:
+    """A coordinate of its own. One that speaks of all coordinates would be taken for another."""
+    from checker.semantics import lanes
+
+    if lanes.depends(x):
+        raise Unsupported("a vector, in a loop over coordinates, of some of them")
+    return Piece(1, x)
 
 
 def _call(e: s.Call, scope: Scope) -> Meaning:

@@ -101,7 +101,7 @@ class Places:
         parts += [(self.done[x], c) for x, c in zip(node.args[1::2], node.args[2::2], strict=True)]
         if not all(type(c) is int for _, c in parts):
             raise Unsupported("a fraction in arrays")
-        if sum(abs(c) * x.size() for x, c in parts) >= LIMIT:
+        if any(abs(c) >= LIMIT for _, c in parts) or sum(abs(c) * x.size() for x, c in parts) >= LIMIT:
             raise Unsupported("numbers too large for arrays")
         low = sum(c * (x.low if c > 0 else x.high) for x, c in parts)
         if all(x.exact for x, _ in parts):

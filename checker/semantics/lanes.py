@@ -16,6 +16,7 @@ from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
 OTHERS = {"var", "eq0", "le0", "lanes"}  # what a coordinate may not depend on
+COORDINATE = " c"  # the name of the variable of a loop over coordinates, which no program can write
 
 
 def family(name: Hashable, length: int) -> Lanes:
@@ -30,7 +31,7 @@ def over(e: s.Reduce, scope: Scope) -> Meaning | None:
     low, high = evaluate(e.binder.low, scope), evaluate(e.binder.high, scope)
     if not isinstance(low, int) or not isinstance(high, int) or low > high:
         return None
-    c = t.variable("coordinate", low, high)
+    c = t.variable(COORDINATE, low, high)
     conditions = scope.conditions
     before = 0 if conditions is None else len(conditions)
     try:
@@ -73,15 +74,21 @@ def at(x: Value, place: int) -> Value:
     return x
 
 
-def _lanes(x: Value) -> list[Term]:
-    found: dict[Term, None] = {}
-    stack, done = [x], set()
+def depends(x: Value) -> bool:
+    """Is it about coordinate c, for all c at once?"""
+    return any(node.op == "lane" or (node.op == "var" and node.args[0] == COORDINATE) for node in _nodes(x))
+
+
+def _nodes(x: Value) -> set[Term]:
+    stack, done = [x], set[Term]()
     while stack:
         node = stack.pop()
         if isinstance(node, Term) and node not in done:
             done.add(node)
-            if node.op == "lane":
-                found[node] = None
-            elif node.op != "lanes":  # a sum over all coordinates has none of its own
+            if node.op != "lanes":  # a sum over all coordinates has none of its own
                 stack.extend(a for a in node.args if isinstance(a, Term))
-    return [*found]
+    return done
+
+
+def _lanes(x: Value) -> list[Term]:
+    return sorted((node for node in _nodes(x) if node.op == "lane"), key=lambda node: node.key)

@@ -315,7 +315,7 @@ def bindings(binder: s.Binder, scope: Scope) -> list[dict[str, Value]]:
     match binder:
         case s.OverRange(variable, low, high):
             found = range(integer(low, scope), integer(high, scope) + 1)
-            if len(found) > MAX_ITEMS:
+            if found.stop - found.start > MAX_ITEMS:
                 raise TooLong(f"a range of more than {MAX_ITEMS:,} items")
             return [{variable: k} for k in found]
         case s.OverHeld(variable, array):
