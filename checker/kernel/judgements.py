@@ -132,8 +132,6 @@ class Simulates:
 class Performs:
     """For every input, the protocol's output is the circuit's (Theorem 3.4). Over exact reals if both compute at softmax; at
     rounded every run of the protocol, however it stores its numbers, is a run of the circuit with valid heads (Def. A.1).
-
-    An input says nothing for which the circuit has no run: where its own numbers are not representable, say.
     """
 
     protocol: Protocol
