@@ -12,8 +12,9 @@ from checker.compilers.circuit_to_protocol import Tree, drift, mpc
 from checker.elaboration.library import load_text
 from checker.elaboration.theorem_to_claims import ClaimAt, claims, closed
 from checker.kernel.judgements import Fits, Performs
-from checker.kernel.partial_sums import equal_functions, follow, merges
+from checker.kernel.number_runs import follow
 from checker.kernel.proofs import NotProved, Outcome
+from checker.kernel.rational_functions import equal_functions, merges
 from checker.kernel.replay.circuit import outputs_within, replay_circuit
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language.diagnostics import SpecError

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import ceil, log2
 
 from checker.kernel.judgements import Computes, Fits, Performs, Returns, Simulates, runs
-from checker.kernel.partial_sums import Followed, follow, merges, performed_by
+from checker.kernel.number_runs import Followed, follow, performed_by
 from checker.kernel.proofs import NotProved, Proved, conclude
+from checker.kernel.rational_functions import merges
 
 
 def fits_with_numbers(j: Fits, *premises: Proved) -> Proved:

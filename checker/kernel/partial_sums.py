@@ -1,4 +1,4 @@
-"""Theorem 3.4: a protocol with numbers, followed round by round over all inputs and all row-wise functions of its circuit.
+"""Theorem 3.4: what the numbers of a protocol are, over all inputs and all row-wise functions of the circuit that it performs.
 
 Queries, keys and values are unknown real numbers, one for each row, head and coordinate. So is what a message says of a set A of
 rows that row i may attend to: log Z(A), Z(A) the sum of the exponentials of its scores, and S(A), the mean of their values with
@@ -6,32 +6,28 @@ these weights. What a local function computes from them is recognised: a leaf (A
 common, or the row behind a layer, whose A must be all rows that the mask lets it see. That a merge is the mean over the union
 is an identity of rational functions, proved with sympy. Everything that is not recognised is refused.
 
-With steps the numbers that arrive are off, each by what its message says: see `Parts.merged`.
+With steps the numbers that arrive are off, each by what its message says: see `union` and `rounded`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
-from checker.kernel.idle import Decide, not_silent
-from checker.kernel.proofs import NotProved
-from checker.kernel.solver import Later, Tally, prove
+from checker.kernel.rational_functions import equal_functions
 from checker.language import syntax as s
 from checker.language.diagnostics import NOWHERE
 from checker.models.circuit import Circuit
-from checker.models.protocol import Protocol, held, words_of
+from checker.models.protocol import Protocol, words_of
 from checker.semantics import circuits as cs
 from checker.semantics import lanes
 from checker.semantics import protocols as ps
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.circuits import VECTORS
-from checker.semantics.expressions import Condition, Fault, Lanes, Meaning, Message, Piece, Scope, Vec, evaluate, number
-from checker.semantics.machines import Effect, local_view, run_local
+from checker.semantics.expressions import Fault, Lanes, Meaning, Piece, Scope, Vec, evaluate, number
 from checker.semantics.masks import visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
@@ -56,37 +52,21 @@ class Part:
     copy: int = 0
 
 
-@dataclass(slots=True)
-class Followed:
-    """What a run is like for every input: words by (round, machine, kind), the widest merge, how far off rows are at most before
-    they are stored, and whether the output is the circuit's."""
+class PartialSums:
+    """What the numbers of a run are: of the circuit that a protocol performs, on its rung, over unknown inputs."""
 
-    traffic: list[tuple[int, int, str, int]] = field(default_factory=list)
-    merged: int = 1
-    drift: Fraction = Fraction(0)
-    parts: int = 0
-    stored: dict[tuple[int, int], str] = field(default_factory=dict)
-    busy: set[int] = field(default_factory=set)
-    tally: Tally = field(default_factory=Tally)
-
-    def most(self) -> int:
-        return max((words for *_, words in self.traffic), default=0)
-
-
-class _Run:
-    def __init__(self, p: Protocol) -> None:
-        self.p, self.c = p, performed_by(p)
+    def __init__(self, p: Protocol, c: Circuit, inputs: ps.Inputs) -> None:
+        self.p, self.c = p, c
         self.exact = p.rung == "rounded"
-        self.inputs = ps.symbols(p)
-        self.known = Later(lambda: ps.assumptions(p, self.inputs))
-        self.functions = ps.functions_of(p)
         self.layers = [n for n, x in enumerate(self.c.layers) if x.heads]
         self.sight: dict[int, dict[int, Rows]] = {}
-        self.first = cs.initial(self.c, dict(self.inputs))
-        self.where = ""
+        self.first = cs.initial(self.c, dict(inputs))
+        self.where = ""  # which machine in which round
         self.places = {w: key for w, key in enumerate(words_of(p.outputs), 1)}
         self.words = {w: t.variable(f"{a}[{k}]", *self.range(a)) for w, (a, k) in self.places.items()}
-        self.found = Followed()
+        self.count, self.merged = 0, 1  # of sums; the widest merge
+        self.drift = Fraction(0)  # how far rows are off at most before they are stored
+        self.done: dict[tuple[int, int], str] = {}  # where a row was stored
         self.builtins: dict[str, Callable[[Scope, s.Call], Meaning]] = {
             **VECTORS,
             "stored": self.stored,
@@ -96,6 +76,10 @@ class _Run:
             "attends": self.attends,
             "readout": self.readout,
         }
+
+    def output_words(self) -> dict[tuple[str, int], Term]:
+        """What the circuit puts out, by array and index."""
+        return {key: self.words[w] for w, key in self.places.items()}
 
     def range(self, array: str) -> tuple[int, int]:
         a = next(a for a in self.p.outputs if a.name == array)
@@ -204,7 +188,7 @@ class _Run:
             return vector
         computed = self.leaf(vector) or self.merge(vector)
         if computed is not None:
-            self.found.parts += 1
+            self.count += 1
             return self.as_long_as(vector, self.vector("mean", self.rounded(computed, step)))
         layer, i, drift = self.new_row(vector)
         if step is not None:
@@ -219,9 +203,9 @@ class _Run:
 
     def once(self, layer: int, i: int) -> None:
         """A row that is rounded when it is stored is computed once: stored again it would be another row."""
-        if (layer, i) in self.found.stored:
-            raise Unsupported(f"row {i} behind layer {layer + 1} is stored again, after {self.found.stored[layer, i]}")
-        self.found.stored[layer, i] = self.where
+        if (layer, i) in self.done:
+            raise Unsupported(f"row {i} behind layer {layer + 1} is stored again, after {self.done[layer, i]}")
+        self.done[layer, i] = self.where
 
     def representable(self, vector: Lanes, step: Fraction) -> None:
         """Each coordinate is a multiple of the step, and not too large: those of the circuit are multiples of 2^-f of size less
@@ -306,7 +290,7 @@ class _Run:
         union, (z, mean) = self.union(parts), self.sums(parts)
         if not self.same(first.each, t.logarithm(z), parts) or not self.same(rest[0].each, mean, parts):
             return None
-        self.found.merged = max(self.found.merged, len(parts))
+        self.merged = max(self.merged, len(parts))
         return union
 
     def parts(self, value: Value) -> list[Part]:
@@ -360,7 +344,7 @@ class _Run:
         if largest >= step * 2 ** (self.p.word - 1):
             raise Unsupported(f"sums that may be too large for a word of {self.p.word} bits")
         exact = dz == part.dz and ds == part.ds
-        return replace(part, dz=dz, ds=ds, copy=part.copy if exact else self.found.parts)
+        return replace(part, dz=dz, ds=ds, copy=part.copy if exact else self.count)
 
     def new_row(self, vector: Lanes) -> tuple[int, int, Fraction]:
         """The layer and the row that has been computed, and how far off it is: the old row and the means of all its heads."""
@@ -379,7 +363,7 @@ class _Run:
                 raise Unsupported(
                     f"row {i} hears of other rows than it attends to in head {x.head + 1} of layer {layer + 1}: {rows}"
                 )
-        self.found.merged = max(self.found.merged, *(len(x) for x in heads))
+        self.merged = max(self.merged, *(len(x) for x in heads))
         (old,) = self.row(layer, i).pieces
         wanted = v.total([old.each, *(self.sums(x)[1] for x in heads)])
         if not self.same(vector.pieces[0].each, wanted, [*parts]):
@@ -391,139 +375,14 @@ class _Run:
         off. Then each head has a valid output, so that they add up to it (their multiples in reach fill an interval)."""
         if step != self.unit:
             raise Unsupported(f"a row that is stored by {step}: the circuit's unit is {self.unit}")
-        self.found.drift = max(self.found.drift, drift)
+        self.drift = max(self.drift, drift)
         if drift > VALID * self.unit:
             raise Unsupported(
                 f"the sums of a row may be {float(drift / self.unit):.3g} units off, and no more than {VALID} is valid"
             )
 
-    # ---- rounds -------------------------------------------------------------------------------
 
-    def follow(self) -> Followed:
-        p = self.p
-        inboxes: dict[int, list[Message]] = {}
-        for r, round_ in enumerate(p.rounds):
-            if round_.keeps:
-                raise Unsupported("`keeps` in a protocol with numbers")
-            where = f"round {r + 1} ({round_.name})"
-            mail: dict[int, list[Message]] = {}
-            received: dict[int, int] = {}
-            idle = [i for i in range(1, p.machines + 1) if i not in inboxes] if r else []
-            active = range(1, p.machines + 1) if not r else sorted([*inboxes, *not_silent(idle, self.idle(round_.body))])
-            for i in active:
-                conditions: list[Condition] = []
-                self.where = f"machine {i} in {where}"
-                try:
-                    sent = run_local(
-                        round_.body, self.scope(i, inboxes.get(i, []), r == 0, conditions), p.messages, p.machines
-                    ).sent
-                    words = 0
-                    for m in sent:
-                        if m.guard is not True or isinstance(m.destination, Term):
-                            raise Unsupported("a message that depends on data")
-                        numbers = p.message(m.tag).numbers
-                        own = m.words if numbers is None else (*m.words[:-1], self.kept(m.words[-1], numbers.step))
-                        cost, to = p.cost(m.tag), int(m.destination)
-                        words += cost
-                        received[to] = received.get(to, 0) + cost
-                        mail.setdefault(to, []).append(Message(m.tag, own, i))
-                except (Fault, Unsupported) as reason:
-                    raise NotProved(f"{self.where}: {reason}") from None
-                self.prove(conditions, self.where)
-                if words:
-                    self.found.traffic.append((r + 1, i, "sends", words))
-                    self.found.busy.add(i)
-            self.found.traffic += [(r + 1, i, "receives", words) for i, words in received.items()]
-            self.found.busy |= set(received)
-            inboxes = mail
-        self.finish(inboxes)
-        return self.found
-
-    def prove(self, conditions: Iterable[Condition], where: str) -> None:
-        for x in conditions:
-            prove(x.term, self.known, f"{where}: {x.reason}", self.found.tally)
-
-    def idle(self, body: tuple[s.Statement, ...], last: bool = False) -> Callable[[Value, list[Condition], Decide], Effect]:
-        """The local function of a machine that holds no words, finds nothing, and in the last one has no word to put out."""
-        outputs = {a.name: (a, range(1, 1)) for a in self.p.outputs} if last else {}
-
-        def run(me: Value, conditions: list[Condition], decide: Decide) -> Effect:
-            scope = self.scope(me, [], False, conditions, decide)
-            return run_local(body, scope, () if last else self.p.messages, self.p.machines, outputs)
-
-        return run
-
-    def scope(
-        self, i: Value, inbox: list[Message], first: bool, conditions: list[Condition], decide: Decide | None = None
-    ) -> Scope:
-        names: dict[str, Any] = {"self": i}
-        places = {a.name: range(1, 1) for a in self.p.inputs}
-        if first:
-            assert isinstance(i, int)
-            places = {a.name: held(self.p.inputs, a.name, i, self.p.packing) for a in self.p.inputs}
-        for a in self.p.inputs:
-            names[a.name] = local_view(a.name, self.inputs[a.name], places[a.name])
-        return Scope(
-            names,
-            self.functions,
-            inbox=tuple(inbox),
-            held=places,
-            conditions=conditions,
-            builtins=self.builtins,
-            lanes=lanes.over,
-            decide=decide,
-        )
-
-    def finish(self, inboxes: dict[int, list[Message]]) -> None:
-        p = self.p
-        places = {key: w for w, key in self.places.items()}
-        first = not p.rounds  # then all machines may hold input words
-        last = p.machines if first else -(-p.words_out // p.packing)
-        idle = [i for i in range(last + 1, p.machines + 1) if i not in inboxes]
-        for i in sorted({*range(1, last + 1), *inboxes, *not_silent(idle, self.idle(p.finish, last=True))}):
-            outputs = {a.name: (a, held(p.outputs, a.name, i, p.packing)) for a in p.outputs}
-            conditions: list[Condition] = []
-            self.where = f"machine {i} in finish"
-            try:
-                scope = self.scope(i, inboxes.get(i, []), first, conditions)
-                assigned = run_local(p.finish, scope, p.messages, p.machines, outputs).assigned
-            except (Fault, Unsupported) as reason:
-                raise NotProved(f"{self.where}: {reason}") from None
-            self.prove(conditions, self.where)
-            for key, value in assigned.items():
-                if value is not self.words[places[key]]:
-                    raise NotProved(f"{self.where}: {key[0]}[{key[1]}] is not shown to be what the circuit puts out")
-
-
-def performed_by(p: Protocol) -> Circuit:
-    """The circuit whose functions a protocol with numbers calls, on the protocol's rung. Raises `NotProved` if it is not one."""
-    if len(p.circuits) != 1:
-        raise NotProved("the rule needs a protocol that calls the functions of one circuit")
-    if len({m.real for m in p.messages if m.numbers is not None}) > 1:
-        raise NotProved("the rule needs numbers that are all real, or all kept in steps")
-    (c,) = p.circuits
-    if (p.inputs, p.outputs, p.requires) != (c.inputs, c.outputs, c.requires):
-        raise NotProved("the rule needs a circuit with the same inputs, outputs and `requires`")
-    own = {f.name: f for f in c.functions}
-    if any(own.get(f.name, f) != f for f in p.functions):
-        raise NotProved("the rule needs functions that mean the same in the circuit and in the protocol")
-    try:
-        return c.at(p.rung)
-    except ValueError as reason:
-        raise NotProved(f"the circuit does not reach the rung of the protocol: {reason}") from None
-
-
-@lru_cache(maxsize=8)
-def follow(p: Protocol) -> Followed:
-    """The protocol over all inputs. Raises `NotProved` with machine and round if something is undefined, too large or not what
-    its circuit computes there."""
-    try:
-        return _Run(p).follow()
-    except (Fault, Unsupported) as reason:
-        raise NotProved(str(reason)) from None
-
-
-# ---- terms and rational functions ----------------------------------------------------------------
+# ---- terms ---------------------------------------------------------------------------------------
 
 
 def _members(rows: Rows) -> list[int]:
@@ -578,65 +437,3 @@ def _products(value: Value) -> dict[tuple[Term, Term], Any] | None:
         if any(t.split(x)[0] != 0 for x in term.args):
             return None
     return {k: x for k, x in found.items() if x != 0}
-
-
-def equal_functions(a: Value, b: Value, logarithms: set[Term]) -> bool:
-    """Are two terms the same rational function of the other unknowns and of the exponentials of these? With log on the outside of
-    both, are what it is of?"""
-    import sympy
-
-    if isinstance(a, Term) and isinstance(b, Term) and a.op == b.op == "log":
-        a, b = a.args[0], b.args[0]
-    names: dict[Term, Any] = {}
-
-    def build(x: Value) -> Any:
-        if not isinstance(x, Term):
-            return sympy.Rational(x.numerator, x.denominator) if isinstance(x, (int, Fraction)) else _refuse()
-        if x.op == "exp" and x.args[0] in logarithms:
-            return names.setdefault(x, sympy.Symbol(f"E{len(names)}", positive=True))
-        if x.op == "lin":
-            rest = zip(x.args[1::2], x.args[2::2], strict=True)
-            return build(x.args[0]) + sum(build(term) * build(k) for term, k in rest)
-        if x.op == "mul":
-            return build(x.args[0]) * build(x.args[1])
-        if x.op == "over":
-            return build(x.args[0]) / build(x.args[1])
-        if x.op in ("lane", "entry", "read", "var") and x not in logarithms:
-            return names.setdefault(x, sympy.Symbol(f"x{len(names)}", real=True))
-        return _refuse()
-
-    try:
-        return bool(sympy.cancel(build(a) - build(b)) == 0)
-    except (_NotRational, ZeroDivisionError):
-        return False
-
-
-class _NotRational(Exception):
-    pass
-
-
-def _refuse() -> Any:
-    raise _NotRational
-
-
-@lru_cache(maxsize=100)
-def merges(children: int) -> bool:
-    """The mean over a union of parts is the mean of their means with weights Z_k / Z, for all Z_k > 0 and all S_k; merging in
-    another order or in steps gives the same. By sympy, as rational functions."""
-    import sympy
-
-    e = sympy.symbols(f"E1:{children + 1}", positive=True)
-    x = sympy.symbols(f"S1:{children + 1}", real=True)
-    z = sympy.Symbol("Z", positive=True)
-    mean = sum(a / z * b for a, b in zip(e, x, strict=True))
-    if sympy.expand(sympy.cancel(mean * z) - sum(a * b for a, b in zip(e, x, strict=True))) != 0:
-        return False
-
-    def two(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
-        total = a[0] + b[0]
-        return total, a[0] / total * a[1] + b[0] / total * b[1]
-
-    e1, e2, e3 = sympy.symbols("E1:4", positive=True)
-    x1, x2, x3 = sympy.symbols("S1:4", real=True)
-    left, right = two(two((e1, x1), (e2, x2)), (e3, x3)), two((e1, x1), two((e2, x2), (e3, x3)))
-    return all(sympy.cancel(a - b) == 0 for a, b in zip(left, right, strict=True))

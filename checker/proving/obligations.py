@@ -105,7 +105,7 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
     match j:
         case Computes(Protocol() as p, equation, each, functions) if p.numeric:
             from checker.kernel.mpc_rules import computes_by_performing
-            from checker.kernel.partial_sums import performed_by
+            from checker.kernel.number_runs import performed_by
 
             rule, at = computes_by_performing, performed_by(p)
             premises = [
@@ -115,13 +115,13 @@ def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: 
         case Computes(Protocol() as p):
             premises = [obligation(Fits(p), f"{name}/fits")]
         case Fits(p) if p.numeric:
-            from checker.kernel.partial_sums import performed_by
+            from checker.kernel.number_runs import performed_by
 
             premises = [obligation(runs(performed_by(p)), f"{name}/circuit", origins[1:], hints)]
         case Performs(p):
             premises = [obligation(Fits(p), f"{name}/fits", origins, hints)]
         case Returns(p, original):
-            from checker.kernel.partial_sums import performed_by
+            from checker.kernel.number_runs import performed_by
 
             at = performed_by(p)
             premises = [
