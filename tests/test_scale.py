@@ -213,12 +213,9 @@ def mutants(seed: int) -> list[Mutant]:
 
 
 def permutations() -> list[tuple[int, ...]]:
-    """One cycle, back to front, all fixed, two at random."""
-    places, random = list(range(1, N + 1)), Random(5)
-    return [
-        (*places[1:], 1), tuple(reversed(places)), tuple(places),
-        *(tuple(random.sample(places, N)) for _ in range(2)),
-    ]
+    """One cycle, back to front, one at random."""
+    places = list(range(1, N + 1))
+    return [(*places[1:], 1), tuple(reversed(places)), tuple(Random(5).sample(places, N))]
 
 
 def ahead(following: tuple[int, ...], v: int) -> int:

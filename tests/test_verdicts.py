@@ -205,7 +205,7 @@ def test_undecided_is_not_a_pass(tmp_path: Path) -> None:
     """Nor with `expect refuted`; only with `expect undecided`."""
     file = tmp_path / "hard.lks"
     file.write_text(HARD, encoding="utf-8")
-    plain, refuted, undecided = check_files([file], How(timeout=0.5)).results
+    plain, refuted, undecided = check_files([file], How(timeout=0.5, jobs=1)).results
     assert {r.outcome.verdict for r in (plain, refuted, undecided)} == {"UNDECIDED"}
     assert [Report((r,), 0.0, (), ()).exit_status for r in (plain, refuted, undecided)] == [3, 3, 0]
 
