@@ -176,7 +176,7 @@ def test_a_run_that_is_given_up_leaves_no_process(path: Path, monkeypatch: pytes
     """The process of a batch, and the worker that it has."""
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    path.write_text("use sort from library; theorem t { let P = sort(400, 2, 1); claim c: P fits; }")
+    path.write_text("use sort from library; theorem t { let P = sort(3000, 2, 1); claim c: P fits; }")
     loaded = load_all([Text(path, path.read_text())])
     work = Work(tuple(loaded), None, 60.0)
     started: list[Any] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from checker.language import resources
@@ -69,6 +71,25 @@ def collect(paths: tuple[str, ...]) -> list[Path]:
     if problems:
         raise SpecError(*problems)
     return list(files.values())
+
+
+def into_page(path: str | None, mark: str) -> Callable[[str], None]:
+    """Puts a text between the marks of a page, if there is one. That it has them and can be written is checked at once."""
+    if path is None:
+        return lambda text: None
+    page = Path(path)
+    between(read(page), mark, "", path)
+    writable(page)
+    return lambda text: write(page, between(read(page), mark, text, path))
+
+
+def into_json(path: str | None) -> Callable[[object], None]:
+    """Writes a document as JSON, if there is a file for it. That it can be written is checked at once."""
+    if path in (None, "-"):
+        return lambda document: None
+    file = Path(path or "")
+    writable(file)
+    return lambda document: write(file, json.dumps(document, indent=2) + "\n")
 
 
 def arguments(name: str, expected: tuple[str, ...], given: tuple[str, ...]) -> dict[str, int]:

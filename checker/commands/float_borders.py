@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
-from pathlib import Path
 
 import click
 
@@ -154,11 +153,8 @@ def borders(series: Series, dtype: str, limit: int | None = None, told: Callable
 
 def floats_command(dtype: str, limit: int | None, json_to: str | None, write_to: str | None) -> int:
     """The table as text, as JSON, or between the marks of a file. 1 if a promise was broken."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), dtype, "", write_to)
-        files.writable(Path(write_to))
-    if json_to not in (None, "-"):
-        files.writable(Path(json_to or ""))
+    into_page = files.into_page(write_to, dtype)
+    into_json = files.into_json(json_to)
     rows: list[Row] = []
     for row in _rows(dtype, limit):
         rows.append(row)
@@ -171,13 +167,11 @@ def floats_command(dtype: str, limit: int | None, json_to: str | None, write_to:
     if json_to is None:
         click.echo(EXPLANATION)
     else:
-        text = json.dumps({"dtype": dtype, "floats": [_data(row) for row in rows]}, indent=2) + "\n"
+        document = {"dtype": dtype, "floats": [_data(row) for row in rows]}
         if json_to == "-":
-            click.echo(text, nl=False)
-        else:
-            files.write(Path(json_to), text)
-    if write_to is not None:
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), dtype, table(rows, dtype), write_to))
+            click.echo(json.dumps(document, indent=2))
+        into_json(document)
+    into_page(table(rows, dtype))
     return 1 if any(row.broken for row in rows) else 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from time import perf_counter
 
 import click
@@ -96,9 +95,7 @@ def enumerated(sigma: int, k: int, seconds: float, most: int) -> Enumerated | No
 
 def hop_command(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, seconds: float, write_to: str | None) -> int:
     """The table on standard output, and between the marks of a file. Raises `SpecError` (BENCH) if something is not proved."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), MARK, "", write_to)
-        files.writable(Path(write_to))
+    into_page = files.into_page(write_to, MARK)
     sizes = tuple(dict.fromkeys(sizes))
     plan = [(Instances(sizes[0], sigma, 1, hops), 1)] if hops > 1 else []
     plan += [(Instances(n, sigma, hops, hops), runs if n == sizes[0] else 1) for n in sizes]
@@ -125,9 +122,7 @@ def hop_command(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, second
     finally:
         bar.pause()
     click.echo(compared(baseline, rows[-1], seconds))
-    if write_to is not None:
-        inside = table(rows, baseline, seconds)
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, inside, write_to))
+    into_page(table(rows, baseline, seconds))
     return 0
 
 

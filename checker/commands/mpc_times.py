@@ -7,14 +7,12 @@ rungs, and the closed forms of rounds and machines. Beside it: what one run of t
 
 from __future__ import annotations
 
-import json
 import platform
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 
 import click
 
@@ -119,11 +117,8 @@ def table(rows: list[Row], made: str) -> str:
 
 def theorem_3_4_command(tokens: tuple[int, ...], runs: int, most: float, json_to: str | None, write_to: str | None) -> int:
     """The table on standard output; Ctrl-C ends it with what was measured. Raises `SpecError` (BENCH) where there is no proof."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), MARK, "", write_to)
-        files.writable(Path(write_to))
-    if json_to is not None:
-        files.writable(Path(json_to))
+    into_page = files.into_page(write_to, MARK)
+    into_json = files.into_json(json_to)
     rows: list[Row] = []
     bar, sizes, interrupted = Bar(True), sorted(set(tokens)), False
     try:
@@ -149,16 +144,15 @@ def theorem_3_4_command(tokens: tuple[int, ...], runs: int, most: float, json_to
     made = f"Written by `lockstep bench theorem_3_4 --runs {runs} --write FILE` on {date.today().isoformat()}, {machine}."
     text = table(rows, f"Interrupted. {made}" if interrupted else made)
     click.echo(text, nl=False)
-    if json_to is not None:
-        document = {
+    into_json(
+        {
             "machine": machine,
             "versions": dict(versions()),
             "interrupted": interrupted,
             "rows": [asdict(x) for x in rows],
         }
-        files.write(Path(json_to), json.dumps(document, indent=2) + "\n")
+    )
     if interrupted:
         raise KeyboardInterrupt
-    if write_to is not None:
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
+    into_page(text)
     return 0

@@ -21,14 +21,11 @@ MARK = "results"
 
 def table_command(report: str, paths: tuple[str, ...], write_to: str | None) -> int:
     """The tables on standard output, or between the marks of a file. Nothing is proved."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), MARK, "", write_to)
-        files.writable(Path(write_to))
+    into_page = files.into_page(write_to, MARK)
     text = tables(_document(report), report, files.collect(paths), Path(write_to).parent if write_to is not None else Path())
     if write_to is None:
         click.echo(text, nl=False)
-    else:
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
+    into_page(text)
     return 0
 
 

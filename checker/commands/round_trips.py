@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 
 import click
 
@@ -79,17 +78,15 @@ def table(found: list[Trip], made: str) -> str:
 
 def round_trip_command(json_to: str | None, write_to: str | None) -> int:
     """The table on standard output."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), MARK, "", write_to)
-        files.writable(Path(write_to))
-    if json_to not in (None, "-"):
-        files.writable(Path(json_to or ""))
+    into_page = files.into_page(write_to, MARK)
+    into_json = files.into_json(json_to)
     found = trips(Bar(json_to != "-"))
     text = table(found, f"Written by `lockstep bounds --round-trip --write FILE` on {date.today().isoformat()}.")
-    data = json.dumps({"round_trip": [asdict(x) for x in found]}, indent=2) + "\n"
-    click.echo(data if json_to == "-" else text, nl=False)
-    if json_to not in (None, "-"):
-        files.write(Path(json_to or ""), data)
-    if write_to is not None:
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
+    document = {"round_trip": [asdict(x) for x in found]}
+    if json_to == "-":
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(text, nl=False)
+    into_json(document)
+    into_page(text)
     return 0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import tempfile
 from dataclasses import asdict
 from math import inf
-from pathlib import Path
 
 import click
 
@@ -34,11 +32,8 @@ def scale_command(
 ) -> int:
     """The table on standard output. 1 if `quick` and a target is missed by more than half. Ctrl-C ends it with what was measured,
     on standard output and in the JSON. Raises `SpecError` (BENCH) if something is not proved."""
-    if write_to is not None:
-        files.between(files.read(Path(write_to)), MARK, "", write_to)
-        files.writable(Path(write_to))
-    if json_to is not None:
-        files.writable(Path(json_to))
+    into_page = files.into_page(write_to, MARK)
+    into_json = files.into_json(json_to)
     rows: list[Row] = []
     baselines: list[Baseline] = []
     bar, times, interrupted = Bar(True), 1 if quick else runs, False
@@ -63,22 +58,18 @@ def scale_command(
     made = made_here(machine, f"--runs {times} --most {most:g} --seconds {seconds:g}")
     text = table(rows, baselines, f"Interrupted. {made}" if interrupted else made)
     click.echo(text, nl=False)
-    if json_to is not None:
-        document = {
+    into_json(
+        {
             "machine": machine,
             "versions": dict(versions()),
             "interrupted": interrupted,
-            "rows": [
-                asdict(r) | {"target": None if r.target == inf else r.target, "median": r.seconds, "met": r.within()}
-                for r in rows
-            ],
+            "rows": [_data(r) for r in rows],
             "baselines": [asdict(b) for b in baselines],
         }
-        files.write(Path(json_to), json.dumps(document, indent=2) + "\n")
+    )
     if interrupted:
         raise KeyboardInterrupt
-    if write_to is not None:
-        files.write(Path(write_to), files.between(files.read(Path(write_to)), MARK, text, write_to))
+    into_page(text)
     return 1 if quick and missed(rows, SLACK) else 0
 
 

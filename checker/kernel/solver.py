@@ -13,7 +13,7 @@ from checker.kernel.limits import RESOURCES
 from checker.kernel.proofs import NotProved
 from checker.semantics import values as v
 from checker.semantics.cyclotomic import Cyclotomic, Rational, outward
-from checker.semantics.terms import ArraySymbol, Term, Value
+from checker.semantics.terms import ArraySymbol, Term, Value, upwards
 
 INSTANCES = 64
 KNOWN = ("max", "mul", "div", "mod", "ite", "eq0", "le0", "not", "and")  # operations that are z3's too
@@ -137,18 +137,10 @@ class _Translate:
     def __call__(self, value: Value) -> Any:
         if not isinstance(value, Term):
             return self.number(value)
-        stack = [value]
-        while stack:
-            node = stack[-1]
-            waiting = [a for a in node.args if isinstance(a, Term) and a not in self.done]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                stack.pop()
-                if node not in self.done:
-                    self.here = _Translated(None, [])
-                    self.here.expression = self.node(node)
-                    self.done[node] = self.here
+        for node in upwards(value, self.done):
+            self.here = _Translated(None, [])
+            self.here.expression = self.node(node)
+            self.done[node] = self.here
         return self.done[value].expression
 
     def about(self, question: Iterable[Value]) -> tuple[list[Any], dict[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from checker.language import syntax as s
+from checker.models.hashing import once
 from checker.models.protocol import Array, MessageType
 
 RUNGS = ("exact", "softmax", "rounded")
@@ -104,10 +105,7 @@ class Circuit:
     _hash: list[int] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __hash__(self) -> int:
-        """Of all fields, computed once: caches look circuits up often."""
-        if not self._hash:
-            self._hash.append(hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare)))
-        return self._hash[0]
+        return once(self)
 
     @property
     def rung(self) -> str:

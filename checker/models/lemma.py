@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from checker.language import syntax as s
+from checker.models.hashing import once
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,7 @@ class Lemma:
     _hash: list[int] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __hash__(self) -> int:
-        """Of all fields, computed once: caches look lemmas up often."""
-        if not self._hash:
-            self._hash.append(hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare)))
-        return self._hash[0]
+        return once(self)
 
     @property
     def rows(self) -> range:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from checker.language import syntax as s
 from checker.language.diagnostics import Span
+from checker.models.hashing import once
 
 if TYPE_CHECKING:
     from checker.models.circuit import Circuit
@@ -85,10 +86,7 @@ class Protocol:
     _hash: list[int] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __hash__(self) -> int:
-        """Of all fields, computed once: caches look protocols up often."""
-        if not self._hash:
-            self._hash.append(hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare)))
-        return self._hash[0]
+        return once(self)
 
     @property
     def numeric(self) -> bool:

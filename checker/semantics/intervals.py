@@ -45,16 +45,8 @@ class Places:
         """The interval of a whole number or of a truth value at every place. Raises `Unsupported`."""
         if not isinstance(value, Term):
             return self._constant(value)
-        stack = [value]
-        while stack:
-            node = stack[-1]
-            waiting = [a for a in node.args if isinstance(a, Term) and a not in self.done]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                stack.pop()
-                if node not in self.done:
-                    self.done[node] = self._node(node)
+        for node in t.upwards(value, self.done):
+            self.done[node] = self._node(node)
         return self.done[value]
 
     def exactly(self, value: Value, what: str) -> Any:

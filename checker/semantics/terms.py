@@ -6,7 +6,7 @@ Terms are over integers (or fractions, in a circuit's averages) and booleans. Ea
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Union
@@ -282,20 +282,24 @@ def show(value: Value, depth: int = 6) -> str:
     return f"{value.op}({', '.join(show(a, depth - 1) if isinstance(a, Term) else str(a) for a in value.args)})"
 
 
-def substitute(value: Value, variable_: Term, replacement: Value, rebuild: Any) -> Value:
-    """`value` with the variable replaced; `rebuild(op, args)` constructs normalised nodes again."""
-    done: dict[Term, Value] = {variable_: replacement}
-    stack: list[Value] = [value]
+def upwards(value: Value, done: Container[Term]) -> Iterator[Term]:
+    """The nodes of a term that are not yet `done`, what they are made of first; whoever asks adds each of them."""
+    stack = [value] if isinstance(value, Term) else []
     while stack:
         node = stack[-1]
-        if not isinstance(node, Term) or node in done:
-            stack.pop()
-            continue
         waiting = [a for a in node.args if isinstance(a, Term) and a not in done]
         if waiting:
             stack.extend(waiting)
-            continue
-        stack.pop()
+        else:
+            stack.pop()
+            if node not in done:
+                yield node
+
+
+def substitute(value: Value, variable_: Term, replacement: Value, rebuild: Any) -> Value:
+    """`value` with the variable replaced; `rebuild(op, args)` constructs normalised nodes again."""
+    done: dict[Term, Value] = {variable_: replacement}
+    for node in upwards(value, done):
         args = tuple(done[a] if isinstance(a, Term) else a for a in node.args)
         done[node] = node if args == node.args else rebuild(node, args)
     return done[value] if isinstance(value, Term) else value
