@@ -102,3 +102,33 @@ def test_there_and_back_is_checked_against_the_original(tmp_path: Path) -> None:
     assert against(there, source % "x[k]", tmp_path) == ["PROVED", "PROVED"]
     back = mine.replace("CLAIM", "claim back: Q simulates P;")
     assert against(back, source % "1 - x[k]", tmp_path) == ["REFUTED"]
+
+
+def test_a_protocol_with_numbers_is_taken_from_the_other_file_if_it_is_there(tmp_path: Path) -> None:
+    """Mine puts out what its circuit does, the original 1 - x."""
+    circuit = """circuit t { word 16; tokens 1; width 2; scale 1; fraction 4; integer 6; input x[1] in 0..1;
+  output y[1] in 0..1 = max(0, min(1, round(row[1]))); }
+"""
+    head = "protocol echo { word 23; memory 10; machines 1; input x[1] in 0..1; output y[1] in 0..1;\n"
+    mine = head + """  message token(0..1), state(number[2] by 1 / 16), answer(0..1);
+  round deal { for k in held(x) { send token(x[k]) to k; } }
+  round tell { let mine = unit(1, sum(w for token(w) in inbox)); send answer(readout(t, 1, mine)) to 1; }
+  finish { y[1] = only(answer); } }
+"""
+    theorem = "theorem it { claim few: rounds(echo) == 3; claim wrong: echo computes y[1] == 1 - x[1]; }"
+    other = head + "  message m(word); finish { for k in held(y) { y[k] = 1 - x[k]; } } }\n"
+    whole = circuit + mine + theorem
+    assert against(whole, circuit + mine, tmp_path) == ["PROVED", "REFUTED"]
+    assert against(whole, circuit, tmp_path) == ["PROVED", "REFUTED"]
+    assert against(whole, other, tmp_path) == ["REFUTED", "PROVED"]
+    with pytest.raises(SpecError, match="made from a circuit"):
+        against(whole.replace("few: rounds(echo) == 3", "same: echo simulates t"), other, tmp_path)
+
+
+def test_sizes_in_identities_are_those_of_the_protocol_to_check_against(tmp_path: Path) -> None:
+    text = """protocol p { word 1; memory 2; machines 1; input x[1] in word; output y[1] in word; message part(word); ROUNDS
+  finish { y[1] = 0; } }
+theorem t { let P = p(); claim few: z^2 + 1 >= rounds(P) for all real z; }
+"""
+    assert against(text.replace("ROUNDS", ""), text.replace("ROUNDS", ""), tmp_path) == ["PROVED"]
+    assert against(text.replace("ROUNDS", ""), text.replace("ROUNDS", "round r { }"), tmp_path) == ["REFUTED"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any, TypeVar
 
 from checker.elaboration.closing import close_circuit, close_protocol, fold
@@ -218,7 +219,12 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
         else:
             constants[let.name] = _number(let.value, constants, models.functions)
     place = tuple(instance.items())
-    cuts = {c.name: cuts_of(c.statement, constants, bound, models) for c in t.claims if isinstance(c.statement, s.Reads)}
+    sized = partial(_subject, bound=bound, models=models, original=original, instance=instance)
+    cuts = {
+        c.name: cuts_of(c.statement, constants, bound, models, partial(sized, span=c.span))
+        for c in t.claims
+        if isinstance(c.statement, s.Reads)
+    }
     trusted: dict[Circuit, list[tuple[Cut, Use | None]]] = {}
     for c in t.claims:
         if c.name in cuts and c.expect == "proved":
@@ -268,14 +274,14 @@ def _attends(j: Judgement) -> Circuit | None:
 
 
 def cuts_of(
-    e: s.Reads, constants: dict[str, int], bound: dict[str, Model], models: Models
+    e: s.Reads, constants: dict[str, int], bound: dict[str, Model], models: Models, sized: Callable[[str], Model]
 ) -> tuple[Circuit, list[tuple[Cut, Use | None]]]:
     """The circuit, and what its heads are said to read, each by a lemma if one is named."""
     c = _named(e.circuit, bound, models, e.span)
     if not isinstance(c, Circuit):
         raise spec_error("TYPE", f"expected a circuit, found the protocol {e.circuit}", e.span)
     known: dict[str, int] = {}
-    layer, rows, each, lemma = _sizes((e.layer, e.rows, e.each, e.lemma), known, lambda n: _named(n, bound, models, e.span))
+    layer, rows, each, lemma = _sizes((e.layer, e.rows, e.each, e.lemma), known, sized)
     known |= constants
     arrays = tuple(a.name for a in c.inputs)
     found: list[tuple[Cut, Use | None]] = []
@@ -349,11 +355,13 @@ def _judgements(
     instance: dict[str, int],
     original: Models | None,
 ) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+    sized = partial(_subject, bound=bound, models=models, original=original, instance=instance, span=c.span)
+
     def protocol(name: str) -> Protocol:
-        found = _named(name, bound, models, c.span)
+        found = sized(name)
         if not isinstance(found, Protocol):
             raise spec_error("TYPE", f"expected a protocol, found the circuit {name}", c.span)
-        return _original(found, models, original, instance, c.span)
+        return found
 
     def circuit(name: str) -> Circuit:
         found = _named(name, bound, models, c.span)
@@ -361,16 +369,12 @@ def _judgements(
             raise spec_error("TYPE", f"expected a circuit, found the protocol {name}", c.span)
         return found
 
-    def subject_of(found: Model) -> Model:
-        return _original(found, models, original, instance, c.span) if isinstance(found, Protocol) else found
-
     match c.statement:
         case s.Fits(name):
             fitting = protocol(name)
             return (Fits(fitting),), models.chain(fitting), ""
         case s.Simulates(left, right, rung) if isinstance(q := _named(left, bound, models, c.span), Protocol):
-            of = _named(right, bound, models, c.span)
-            return _performs(q, subject_of(of), rung, models.chain(q), c.span)
+            return _performs(protocol(left), sized(right), rung, models.chain(q), c.span)
         case s.Simulates(left, right, rung):
             t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
@@ -389,11 +393,10 @@ def _judgements(
             *arguments, n, b = numbers
             return (Selects(Selector(selector.name, tuple(arguments)), n, b),), (), ""
         case s.Computes(name, equation, each):
-            model = _named(name, bound, models, c.span)
-            subject = subject_of(model)
+            model, subject = _named(name, bound, models, c.span), sized(name)
             own = (*(a.name for a in (*model.inputs, *model.outputs)), *(() if each is None else (each.variable,)))
             known: dict[str, int] = {}
-            sized = _sizes(equation, known, lambda n: subject_of(_named(n, bound, models, c.span)))
+            sized = _sizes(equation, known, sized)
             folded = fold(sized, constants | known, models.functions, own)
             span = (
                 None
@@ -413,12 +416,12 @@ def _judgements(
             return (Picks(models.lemma(lemma.function, numbers_, lemma.span), least),), (), ""
         case s.Holds(condition):
             values: dict[str, int] = {}
-            named = _sizes(condition, values, lambda n: subject_of(_named(n, bound, models, c.span)))
+            named = _sizes(condition, values, sized)
             folded = fold(named, constants, models.functions)
             return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), (), ""
         case s.ForReals(condition, variables, assumption):
             sizes_here: dict[str, int] = {}
-            statement, where = _sizes((condition, assumption), sizes_here, lambda n: _named(n, bound, models, c.span))
+            statement, where = _sizes((condition, assumption), sizes_here, sized)
             folded = fold(statement, constants | sizes_here, models.functions)
             assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
             return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), (), ""
@@ -453,10 +456,19 @@ def _at_rung(c: M, rung: str, span: Span) -> M:
         raise spec_error("RUNG", f"expected the numbers of the rung {rung}: {reason}", span) from None
 
 
+def _subject(
+    name: str, bound: dict[str, Model], models: Models, original: Models | None, instance: dict[str, int], span: Span
+) -> Model:
+    """What a claim is about by this name: with `--against`, a protocol from there."""
+    found = _named(name, bound, models, span)
+    return _original(found, models, original, instance, span) if isinstance(found, Protocol) else found
+
+
 def _original(p: Protocol, models: Models, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
     """With `--against`: the protocol of that name there, at the same parameters; one that has none here, as in a compiled file,
-    at the theorem's instance. A protocol with numbers is what a compiler made, as circuits are: it is taken as it is."""
-    if original is None or p.numeric:
+    at the theorem's instance. A protocol with numbers that is not there is what a compiler made: like circuits, it is taken as
+    it is."""
+    if original is None or (p.numeric and p.name not in original.definitions):
         return p
     d = original.definitions.get(p.name)
     if not isinstance(d, s.ProtocolDefinition):

@@ -38,7 +38,7 @@ from checker.semantics.expressions import (
     search_range,
     truth,
 )
-from checker.semantics.masks import visible
+from checker.semantics.masks import all_defined, visible
 from checker.semantics.precision import decay, share, shown, unit, up
 from checker.semantics.terms import ArraySymbol, Term, Value
 from checker.semantics.values import Unsupported
@@ -177,6 +177,7 @@ def _supported(c: Circuit) -> None:
 def stream(c: Circuit, cuts: tuple[Cut, ...], functions: Functions) -> Stream:
     """The stream behind the layers that the cuts are about, for every input, if they hold. Raises `NotProved`."""
     _supported(c)
+    all_defined(c)
     work = _work(c, functions)
     if not cuts:
         found = _initial(work)

@@ -16,6 +16,7 @@ from checker.semantics import circuits as sem
 from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.expressions import Fault, Scope, evaluate, number, truth
+from checker.semantics.masks import defined
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -27,6 +28,7 @@ def by_squares(lemma: Lemma) -> Found | None:
     """score(i, j) = a number that depends on i alone - s * ((j - t)(j - u))^2, t and u the stated rows, s > 0: all whole, so
     other rows score at least s less. If t is i and no row after i is seen, i - j may stand for (j - t)^2."""
     try:
+        defined(lemma.mask, lemma.rows, lemma.functions)
         (i, own), (j, other) = symbols(lemma, "i"), symbols(lemma, "j")
         conditions: list[Any] = []
         here = scope(lemma, i, own, conditions)

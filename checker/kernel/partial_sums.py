@@ -28,7 +28,7 @@ from checker.semantics import terms as t
 from checker.semantics import values as v
 from checker.semantics.circuits import VECTORS
 from checker.semantics.expressions import Fault, Lanes, Meaning, Piece, Scope, Vec, evaluate, number
-from checker.semantics.masks import visible
+from checker.semantics.masks import all_defined, visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -58,6 +58,7 @@ class PartialSums:
     def __init__(self, p: Protocol, c: Circuit, inputs: ps.Inputs) -> None:
         self.p, self.c = p, c
         self.exact = p.rung == "rounded"
+        all_defined(self.c)
         self.layers = [n for n, x in enumerate(self.c.layers) if x.heads]
         self.sight: dict[int, dict[int, Rows]] = {}
         self.first = cs.initial(self.c, dict(inputs))
@@ -142,7 +143,8 @@ class PartialSums:
         return self.vector(e.function, (layer, head, i))
 
     def must_be_row(self, given: Meaning, before: int, i: int) -> None:
-        if _padded(self.settled(given)) != _padded(self.row(before, i)):
+        vector = self.settled(given)
+        if vector.length > self.c.width or _padded(vector) != _padded(self.row(before, i)):
             raise Unsupported(f"row {i} behind layer {before} is asked for what it is not shown to be")
 
     def attends(self, scope: Scope, e: s.Call) -> bool:

@@ -34,7 +34,7 @@ from checker.semantics.expressions import (
     truth,
 )
 from checker.semantics.machines import Effect, Sent, local_view, run_local
-from checker.semantics.masks import visible
+from checker.semantics.masks import defined, visible
 from checker.semantics.terms import Term, Value
 from checker.semantics.values import Unsupported
 
@@ -354,6 +354,7 @@ def _average(values: list[Vec], width: int) -> Vec:
 
 def apply_layer(c: Circuit, layer: Layer, rows: Rows) -> Rows:
     """X^l from X^(l-1)."""
+    defined(layer.mask, c.rows, c.functions)
     states = locals_of(c, layer, rows)
     outs = [attend(c, head, states, layer.mask) for head in layer.heads]
     return {i: total([row, *(out[i] for out in outs)]) for i, row in rows.items()}

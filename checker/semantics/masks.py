@@ -41,6 +41,18 @@ def _holds(mask: s.Expr, scope: Scope) -> bool:
     return bool(value)
 
 
+def defined(mask: s.Expr | None, rows: range, functions: tuple[s.FunctionDefinition, ...]) -> None:
+    """A mask has a value for all pairs of rows, and shows each row another or itself. Raises `Fault` and `Unsupported`."""
+    if mask not in (None, CAUSAL):
+        visible(mask, rows, functions)
+
+
+def all_defined(c: Circuit) -> None:
+    """The same for all layers: those without heads have masks too."""
+    for layer in c.layers:
+        defined(layer.mask, c.rows, c.functions)
+
+
 def unmasked(c: Circuit) -> None:
     """Raises `Unsupported` if a layer has a mask: for what is derived from heads that attend to all rows."""
     for layer in c.layers:
