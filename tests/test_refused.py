@@ -132,3 +132,36 @@ theorem t { let P = p(); claim few: z^2 + 1 >= rounds(P) for all real z; }
 """
     assert against(text.replace("ROUNDS", ""), text.replace("ROUNDS", ""), tmp_path) == ["PROVED"]
     assert against(text.replace("ROUNDS", ""), text.replace("ROUNDS", "round r { }"), tmp_path) == ["REFUTED"]
+
+
+TWO_COORDINATES = """circuit c {
+  word 1; tokens 3; width 3; scale 8; fraction 6; integer 7;
+  input x[3] in word;
+  output y[3] in word = round(2 * row[2] - row[3]);
+  layer a { head h { query (2 * self, -1); key (self, self^2); value (0, row[1], row[1]); } }
+}
+"""
+
+
+def test_what_is_known_of_other_theorems_does_not_matter(tmp_path: Path) -> None:
+    """Without the cut no proof is found; with it there is one, whichever is tried first."""
+    without = "theorem a { let Q = mpc(c); claim fits: Q fits; claim same: Q simulates c; }\n"
+    having = without.replace("theorem a {", "theorem b { cut r: h in c[1] reads self;")
+    for text in (without + having, having + without):
+        (tmp_path / "t.lks").write_text(TWO_COORDINATES + text, encoding="utf-8")
+        found = {(r.theorem, r.claim): r.outcome.verdict for r in check_files([tmp_path / "t.lks"], How(timeout=0.5)).results}
+        assert {k for k, verdict in found.items() if verdict == "PROVED"} == {("b", "r"), ("b", "fits"), ("b", "same")}
+
+
+def test_circuits_without_words(tmp_path: Path) -> None:
+    """There is nothing to deal: a diagnostic; a protocol that performs one has no room for words and needs none."""
+    text = """circuit t { word 1; tokens 1; width 1; scale 1; fraction 1; integer 3;
+ layer a { head h { query 0; key 0; value 0; } } }
+protocol p { word 16; memory 1; address 1; machines 2; message n(number[1] by 1 / 2);
+ round a { if self == 1 { send n(query(t, 1, 1, 1, zeros(1))) to 2; } } finish { } }
+"""
+    (tmp_path / "t.lks").write_text(text + "theorem it { claim fits: p fits; }", encoding="utf-8")
+    assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"], How(timeout=0.5)).results] == ["REFUTED"]
+    (tmp_path / "t.lks").write_text(text + "theorem it { let Q = mpc(t); claim fits: Q fits; }", encoding="utf-8")
+    with pytest.raises(SpecError, match="input and output words"):
+        check_files([tmp_path / "t.lks"])

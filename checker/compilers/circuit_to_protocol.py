@@ -361,6 +361,8 @@ def _sizes(c: Circuit, memory: int | None, layout: str, address: int) -> tuple[W
     """The words of each kind of machine, the memory and the trees that it allows. Raises `SpecError` if there are none."""
     if c.scale is None:
         raise spec_error("SCALE", f"expected a circuit with a scale, found {c.name}: a protocol sums exponentials", Span(c.name))
+    if not (c.inputs and c.outputs):
+        raise spec_error("SIZE", f"expected a circuit with input and output words, found none in {c.name}", Span(c.name))
     heads = max((len(x.heads) for x in c.layers), default=0)
     words = Words(c.width, max(heads, 1), address, layout)
     memory = words.least() if memory is None else memory

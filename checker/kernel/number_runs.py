@@ -128,7 +128,7 @@ class _Run:
         p = self.p
         words = self.sums.output_words()
         first = not p.rounds  # then all machines may hold input words
-        last = p.machines if first else -(-p.words_out // p.packing)
+        last = p.machines if first else -(-p.words_out // p.packing) if p.words_out else 0
         idle = [i for i in range(last + 1, p.machines + 1) if i not in inboxes]
         for i in sorted({*range(1, last + 1), *inboxes, *not_silent(idle, self.idle(p.finish, last=True))}):
             outputs = {a.name: (a, held(p.outputs, a.name, i, p.packing)) for a in p.outputs}

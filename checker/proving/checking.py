@@ -27,6 +27,7 @@ from checker.kernel.judgements import (
 from checker.kernel.limits import ENUMERATED
 from checker.kernel.proofs import NotProved, Outcome, Witness
 from checker.kernel.replay.undecided import Undecided
+from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving.falsifier import from_model, search
 from checker.proving.inputs import SEED, random_inputs
@@ -49,7 +50,7 @@ class Checker:
     share: float = 5.0  # seconds that `test` gives to one judgement
     memory: int | None = None  # MiB for one judgement, which somebody else enforces
     prover: Prover = field(default_factory=Prover)
-    known: dict[tuple[Judgement, Hints], Outcome] = field(default_factory=dict)
+    known: dict[tuple[Judgement, Hints, tuple[Protocol | Circuit, ...]], Outcome] = field(default_factory=dict)
 
     def outcome(self, claim: ClaimAt, watch: Callable[[], None] = lambda: None) -> Outcome:
         """The verdict on a claim: the worst of its judgements'. `watch` is called before each of them."""
@@ -63,7 +64,7 @@ class Checker:
         return min(found, key=lambda o: order.index(o.verdict))
 
     def _judge(self, j: Judgement, claim: ClaimAt) -> Outcome:
-        key = j, claim.hints
+        key = j, claim.hints, claim.origins
         if key not in self.known:
             try:
                 self.known[key] = self._test(j) if self.only_falsify else self._settle(j, claim)

@@ -38,6 +38,7 @@ from checker.semantics.precision import packets_of
 Model = Protocol | Circuit
 NO_HINTS = Hints()
 Rule = Callable[..., Proved]
+Content = tuple[Judgement, Rule, tuple[Any, ...]]
 
 
 def _rule(j: Judgement) -> Rule:
@@ -93,6 +94,11 @@ class Obligation:
     judgement: Judgement
     premises: tuple[Obligation, ...]
     rule: Rule
+
+    @property
+    def content(self) -> Content:
+        """All but the names. Whether a judgement is proved depends on its premises: other claims hint at others."""
+        return self.judgement, self.rule, tuple(x.content for x in self.premises)
 
 
 def obligation(j: Judgement, name: str, origins: tuple[Model, ...] = (), hints: Hints = NO_HINTS) -> Obligation:
@@ -227,13 +233,13 @@ def _lemma(c: Circuit) -> list[Obligation]:
 
 @dataclass(slots=True)
 class Prover:
-    """Settles obligations, each content once. `settled` maps judgements and rules to proofs or to the reason there is none."""
+    """Settles obligations, each content once. `settled` has the proofs, or the reasons that there are none."""
 
-    settled: dict[tuple[Judgement, Any], Proved | NotProved] = field(default_factory=dict)
+    settled: dict[Content, Proved | NotProved] = field(default_factory=dict)
 
     def prove(self, o: Obligation) -> Proved:
         """The proof of an obligation, premises first. Raises `NotProved`."""
-        key = (o.judgement, o.rule)
+        key = o.content
         if key not in self.settled:
             try:
                 self.settled[key] = o.rule(o.judgement, *(self.prove(x) for x in o.premises))

@@ -248,6 +248,10 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             if name not in scope.names:
                 raise Fault(f"{name} has no value here", e.span)
             return scope.names[name]
+        case s.Binary(operator, left, right):
+            return _binary(operator, left, right, scope, e.span)
+        case s.Call():
+            return _call(e, scope)
         case s.Index(array, index):
             return _index(e, scope.rows.get(array, scope.names.get(array)), evaluate(index, scope), scope)
         case s.Unary(operator, operand):
@@ -255,8 +259,6 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             if isinstance(x, Vec):
                 return x.times(-1)
             return v.negate(truth(x, e.span)) if operator == "not" else v.scale(-1, number(x, e.span))
-        case s.Binary(operator, left, right):
-            return _binary(operator, left, right, scope, e.span)
         case s.Conditional(condition, then, otherwise):
             c = truth(evaluate(condition, scope), e.span)
             if not isinstance(c, Term):
@@ -284,8 +286,6 @@ def evaluate(e: s.Expr, scope: Scope) -> Meaning:
             return evaluate(expression, inner)
         case s.Vector(items):
             return joined([evaluate(i, scope) for i in items], e.span)
-        case s.Call():
-            return _call(e, scope)
 
 
 def number(x: Meaning, span: Span) -> Value:
@@ -362,7 +362,7 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
         b = truth(evaluate(right, scope.under(a if operator == "and" else v.negate(a))), span)
         return v.both(a, b) if operator == "and" else v.either(a, b)
     b = evaluate(right, scope)
-    if type(a) is int and type(b) is int and operator in _WHOLE:
+    if type(a) is int and type(b) is int and (operator in _WHOLE if b > 0 else operator in _ALWAYS):
         return _WHOLE[operator](a, b)
     if operator not in ("==", "!=") or not (v.is_boolean(a) and v.is_boolean(b)):
         number(a, span)
@@ -383,7 +383,7 @@ def _binary(operator: str, left: s.Expr, right: s.Expr, scope: Scope, span: Span
     return _BINARY[operator](a, b)
 
 
-_WHOLE: dict[str, Callable[[int, int], int]] = {  # what most operations are about, without a look at what else they could be
+_ALWAYS: dict[str, Callable[[int, int], int]] = {  # what most operations are about, without a look at what else they could be
     "+": operators.add,
     "-": operators.sub,
     "*": operators.mul,
@@ -394,6 +394,7 @@ _WHOLE: dict[str, Callable[[int, int], int]] = {  # what most operations are abo
     ">": operators.gt,
     ">=": operators.ge,
 }
+_WHOLE: dict[str, Callable[[int, int], int]] = {**_ALWAYS, "div": operators.floordiv, "mod": operators.mod}  # by what is positive
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "+": v.add,
     "-": v.subtract,
