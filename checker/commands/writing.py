@@ -69,6 +69,8 @@ theorem performed{instance} {{
   claim fits: {protocol} fits;
   claim same: {protocol} simulates {circuit};
   claim rounds: rounds({protocol}) == {rounds};
+  // one for each row and each pair of rows, and the inner nodes of the trees of queries, then of keys and values
+  claim machines: machines({protocol}) == {machines};
 {back}}}
 """
 
@@ -105,13 +107,14 @@ def compile_command(
 
 def _to_protocol(source: Protocol | Circuit, options: dict[str, str], target: Target, instance: str) -> str:
     """A circuit as a protocol (Theorem 3.4). A protocol goes there and back."""
-    from checker.compilers.circuit_to_protocol import formula, mpc
+    from checker.compilers.circuit_to_protocol import formulas, mpc
     from checker.compilers.protocol_to_circuit import transformer
     from checker.elaboration.theorem_to_claims import closed
     from checker.models.circuit import Circuit
     from checker.models.printing import text
 
     circuit = source if isinstance(source, Circuit) else transformer(source, **options)
+    rounds, machines = formulas(circuit, target.memory, target.layout, target.address)
     made = closed(f"{text(circuit)}\n{mpc(circuit, target.memory, target.layout, target.address)}")
     back = "" if isinstance(source, Circuit) else f"  claim back: {made.name} simulates {source.name};\n"
     models = (made,) if isinstance(source, Circuit) else (source, made)
@@ -122,7 +125,8 @@ def _to_protocol(source: Protocol | Circuit, options: dict[str, str], target: Ta
             protocol=made.name,
             circuit=circuit.name,
             instance=instance,
-            rounds=formula(circuit, target.memory, target.layout, target.address),
+            rounds=rounds,
+            machines=machines,
             back=back,
         )
     )

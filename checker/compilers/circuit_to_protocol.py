@@ -351,10 +351,13 @@ def mpc(c: Circuit, memory: int | None = None, layout: str = "lean", address: in
     return re.sub(r"\$(\w+)", lambda found: fresh(found[1], taken), text)
 
 
-def formula(c: Circuit, memory: int | None = None, layout: str = "lean", address: int = 0) -> str:
-    """R, the number of local functions of the protocol, over the depth D of its trees and the number of layers with heads."""
-    depth, layers = _sizes(c, memory, layout, address)[2].depth, sum(1 for x in c.layers if x.heads)
-    return f"{layers} * (2 * {depth} + 2) + 1" if layout == "printed" and layers else f"2 * {depth} * {layers} + 3"
+def formulas(c: Circuit, memory: int | None = None, layout: str = "lean", address: int = 0) -> tuple[str, str]:
+    """R, the number of local functions of the protocol, over the depth D of its trees and the number of layers with heads; and the
+    number of its machines, kind by kind."""
+    tree, layers = _sizes(c, memory, layout, address)[2], sum(1 for x in c.layers if x.heads)
+    d, m = tree.depth, tree.leaves
+    rounds = f"{layers} * (2 * {d} + 2) + 1" if layout == "printed" and layers else f"2 * {d} * {layers} + 3"
+    return rounds, f"{m} + {m}^2 + {m} * {tree.inner()} + {m} * {tree.inner()}"
 
 
 def _sizes(c: Circuit, memory: int | None, layout: str, address: int) -> tuple[Words, int, Tree]:
