@@ -91,17 +91,23 @@ def test_functions_of_one_name_in_two_files(tmp_path: Path) -> None:
     assert against(f.format(" and a != 994") + text, f.format("") + text, tmp_path) != ["PROVED"]
 
 
-def test_there_and_back_is_checked_against_the_original(tmp_path: Path) -> None:
-    """Protocol, circuit and the circuit's protocol all put out x; the original puts out 1 - x."""
+def test_what_is_compiled_is_compiled_from_the_original(tmp_path: Path) -> None:
+    """Mine puts out x, the original 1 - x: so do its circuit, and the circuit's protocol."""
     source = """protocol copy(n) where n >= 1 {
   word 1; memory n; machines 1; input x[n] in word; output y[n] in word; message m(word);
   finish { for k in held(y) { y[k] = %s; } } }
 """
-    mine = source % "x[k]" + "theorem t for n in 2..2 { let P = copy(n); let T = transformer(P); let Q = mpc(T); CLAIM }"
-    there = mine.replace("CLAIM", "claim there: Q simulates T; claim back: Q simulates P;")
-    assert against(there, source % "x[k]", tmp_path) == ["PROVED", "PROVED"]
-    back = mine.replace("CLAIM", "claim back: Q simulates P;")
-    assert against(back, source % "1 - x[k]", tmp_path) == ["REFUTED"]
+    mine = source % "x[k]" + """theorem t for n in 2..2 { let P = copy(n); let T = transformer(P); let Q = mpc(T);
+      claim p: P computes y[1] == x[1]; claim t: T computes y[1] == x[1]; claim q: Q computes y[1] == x[1];
+      claim back: Q simulates P; }"""
+    assert against(mine, source % "x[k]", tmp_path) == ["PROVED"] * 4
+    assert against(mine, source % "1 - x[k]", tmp_path) == ["REFUTED", "REFUTED", "REFUTED", "PROVED"]
+
+
+def test_the_file_to_check_against_has_the_same_words(tmp_path: Path) -> None:
+    mine = ONE_ROUND.replace("REPEAT", "held(x)").replace("WORD", "0").replace("VALUE", "0")
+    with pytest.raises(SpecError, match="same inputs and outputs"):
+        against(mine + "theorem t { let P = p(1); claim fits: P fits; }", mine.replace("0..9000", "0..9"), tmp_path)
 
 
 def test_a_protocol_with_numbers_is_taken_from_the_other_file_if_it_is_there(tmp_path: Path) -> None:
@@ -165,3 +171,45 @@ protocol p { word 16; memory 1; address 1; machines 2; message n(number[1] by 1 
     (tmp_path / "t.lks").write_text(text + "theorem it { let Q = mpc(t); claim fits: Q fits; }", encoding="utf-8")
     with pytest.raises(SpecError, match="input and output words"):
         check_files([tmp_path / "t.lks"])
+
+
+def test_what_is_stored_is_a_vector_on_every_rung(tmp_path: Path) -> None:
+    """stored(1, step) has a first coordinate, also where numbers are not rounded."""
+    text = """circuit t {
+  word 16; tokens 1; width 1; scale 1; fraction 4; integer 6;
+  input x[1] in 0..3; output y[1] in 0..4096 = floor(16 * row[1]) + 100;
+  layer a { head h { query 0; key 0; value 0; } } }
+protocol q { word 27; memory 9; machines 1; input x[1] in 0..3; output y[1] in 0..4096;
+  message s(number[1] by 1 / 16), part(number[2] by 1 / 4096), answer(0..4096);
+  round a {
+    let u = stored(1, 1 / 16);
+    let w = u[1];
+    let v = unit(1, x[1]);
+    let a = query(t, 1, 1, 1, v);
+    let b = key(t, 1, 1, 1, v);
+    send s(unit(1, x[1])) to 1;
+    send part((sum(a[c] * b[c] for c in 1..1), value(t, 1, 1, 1, v))) to 1;
+  }
+  round b {
+    let old = only(s);
+    let z = sum(exp(p[1]) for part(p) in inbox);
+    let mine = stored((old[c] + sum(exp(p[1]) / z * p[c + 1] for part(p) in inbox) for c in 1..1), 1 / 16);
+    send answer(readout(t, 1, mine)) to 1;
+  }
+  finish { y[1] = only(answer); }
+}
+theorem it { claim same: q simulates t; claim real: q simulates t at softmax; }
+"""
+    (tmp_path / "t.lks").write_text(text, encoding="utf-8")
+    assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"]).results] == ["PROVED", "PROVED"]
+
+
+def test_what_has_no_value_has_none_in_no_coordinates(tmp_path: Path) -> None:
+    (tmp_path / "t.lks").write_text(
+        """circuit t { word 1; tokens 1; width 1; input x[1] in word; output y[1] in word = row[1];
+  layer b { head h { query sign(1 / 2, 0, 1); key 0; value 0; } } }
+theorem it { claim t: t computes y[1] == x[1]; }
+""",
+        encoding="utf-8",
+    )
+    assert [r.outcome.verdict for r in check_files([tmp_path / "t.lks"]).results] == ["REFUTED"]

@@ -352,8 +352,8 @@ def mpc(c: Circuit, memory: int | None = None, layout: str = "lean", address: in
 
 
 def formulas(c: Circuit, memory: int | None = None, layout: str = "lean", address: int = 0) -> tuple[str, str]:
-    """R, the number of local functions of the protocol, over the depth D of its trees and the number of layers with heads; and the
-    number of its machines, kind by kind."""
+    """R, the number of local functions of the protocol, over the depth D of its trees and the number of layers with heads; and
+    the number of its machines, kind by kind."""
     tree, layers = _sizes(c, memory, layout, address)[2], sum(1 for x in c.layers if x.heads)
     d, m = tree.depth, tree.leaves
     rounds = f"{layers} * (2 * {d} + 2) + 1" if layout == "printed" and layers else f"2 * {d} * {layers} + 3"

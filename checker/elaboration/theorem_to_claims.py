@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
-from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from checker.elaboration.closing import close_circuit, close_protocol, fold
@@ -46,6 +46,7 @@ from checker.models.lemma import Lemma
 from checker.models.protocol import Protocol
 
 Model = Protocol | Circuit
+NOTHING: Mapping[str, int] = MappingProxyType({})
 MAX_INSTANCES = 10_000
 MAX_SELECTOR = 10_000_000  # columns, rows and parameters of a selector that a claim speaks of
 
@@ -71,15 +72,14 @@ class ClaimAt:
 
 
 class Models:
-    """Protocols and circuits at parameters, each made once."""
+    """Protocols and circuits at parameters, each made once. With `--against`, protocols are those of the `original`."""
 
-    def __init__(self, definitions: dict[str, s.Definition]) -> None:
-        self.definitions = definitions
+    def __init__(self, definitions: dict[str, s.Definition], original: Models | None = None) -> None:
+        self.definitions, self.original = definitions, original
         self.functions = {k: d for k, d in definitions.items() if isinstance(d, s.FunctionDefinition)}
         self.made: dict[object, Model] = {}
         self.circuits = {k: d for k, d in definitions.items() if isinstance(d, s.CircuitDefinition)}
         self.origins: dict[Model, Model] = {}
-        self.arguments: dict[Model, list[tuple[int, ...]]] = {}  # the parameters at which a model was made
         self.lemmas: dict[tuple[str, tuple[int, ...]], Lemma] = {}
 
     def close(self, name: str, arguments: tuple[int, ...], span: Span) -> Model:
@@ -95,8 +95,30 @@ class Models:
                 if isinstance(d, s.ProtocolDefinition)
                 else close_circuit(d, given, self.functions)
             )
-            self.arguments.setdefault(self.made[key], []).append(arguments)
         return self.made[key]
+
+    def named(self, name: str, arguments: tuple[int, ...], instance: dict[str, int], span: Span) -> Model:
+        """The same, but a protocol from the original, at the same parameters; one that has none here, as in a compiled file, at
+        the theorem's instance. A protocol with numbers that is not there is taken as it is like circuits: compilers make both."""
+        own = self.close(name, arguments, span)
+        if self.original is None or not isinstance(own, Protocol):
+            return own
+        d = self.original.definitions.get(name)
+        if not isinstance(d, s.ProtocolDefinition):
+            if d is None and own.numeric:
+                return own
+            raise spec_error("NAME", f"expected a protocol {name} in the file to check against", span)
+        if not arguments and d.parameters:
+            missing = [x for x in d.parameters if x not in instance]
+            if missing:
+                raise spec_error("ARITY", f"expected the theorem's instance to name {', '.join(missing)} of {name}", span)
+            arguments = tuple(instance[x] for x in d.parameters)
+        found = self.original.close(name, arguments, span)
+        if (found.inputs, found.outputs) != (own.inputs, own.outputs):
+            raise spec_error(
+                "TYPE", f"expected the same inputs and outputs in {name} here and in the file to check against", span
+            )
+        return found
 
     def lemma(self, name: str, arguments: tuple[int, ...], span: Span) -> Lemma:
         d = self.definitions.get(name)
@@ -185,18 +207,17 @@ def _fraction(e: s.Expr, constants: dict[str, int], functions: dict[str, s.Funct
 
 def claims(loaded: Loaded, against: Loaded | None = None) -> Iterator[ClaimAt]:
     """All claims of a file, instance by instance. A theorem without instances gives one vacuous claim each."""
-    models = Models({**loaded.definitions})
-    original = None if against is None else Models({**against.definitions})
+    models = Models({**loaded.definitions}, None if against is None else Models({**against.definitions}))
     for t in loaded.theorems:
         found: list[dict[str, int] | None] = [*instances(t, models.functions)]
         for instance in found or [None]:
-            yield from claims_at(t, instance, models, original)
+            yield from claims_at(t, instance, models)
 
 
-def claims_at(t: s.Theorem, instance: dict[str, int] | None, models: Models, original: Models | None) -> Iterator[ClaimAt]:
+def claims_at(t: s.Theorem, instance: dict[str, int] | None, models: Models) -> Iterator[ClaimAt]:
     """The claims of a theorem at one instance; vacuous ones if it has none."""
     if instance is not None:
-        yield from _at(t, instance, models, original)
+        yield from _at(t, instance, models)
         return
     for c in t.claims:
         text = printer.statement_text(c.statement)
@@ -211,20 +232,57 @@ def listed(loaded: Loaded) -> Iterator[ClaimAt]:
                 yield ClaimAt(t.name, c.name, tuple(instance.items()), printer.statement_text(c.statement), c.expect, c.span, ())
 
 
-def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models | None) -> Iterator[ClaimAt]:
-    constants, bound = dict(instance), dict[str, Model]()
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """What names mean in a theorem at one instance: models by `let`, and numbers, parameters among them."""
+
+    models: Models
+    instance: dict[str, int]
+    constants: dict[str, int]
+    bound: dict[str, Model]
+
+    def named(self, name: str, span: Span) -> Model:
+        return self.bound[name] if name in self.bound else self.models.named(name, (), self.instance, span)
+
+    def number(self, e: s.Expr, known: Mapping[str, int] = NOTHING) -> int:
+        return _number(e, {**self.constants, **known}, self.models.functions)
+
+    def fold(self, e: Any, known: Mapping[str, int] = NOTHING, own: tuple[str, ...] = ()) -> Any:
+        return fold(e, {**self.constants, **known}, self.models.functions, own)
+
+    def model(self, e: s.Call) -> Model | None:
+        """What a call of a protocol, a circuit or a compiler makes; None if it is none. Raises `SpecError`."""
+        if e.function in ("transformer", "mpc"):
+            of, wanted = e.arguments[0], Protocol if e.function == "transformer" else Circuit
+            source: Model | None = None
+            if isinstance(of, s.Name):
+                source = self.named(of.name, of.span)
+            elif isinstance(of, s.Call):
+                source = self.model(of)
+            if not isinstance(source, wanted):
+                raise spec_error(
+                    "TYPE", f"expected a {'protocol' if wanted is Protocol else 'circuit'} in {e.function}(...)", e.span
+                )
+            given = ((k, self.number(x) if k in AMOUNTS else x) for k, x in e.options)
+            options = tuple((k, x.name if isinstance(x, s.Name) else x) for k, x in given if isinstance(x, (s.Name, int)))
+            try:
+                return self.models.compile(source, options)
+            except SpecError as error:
+                raise SpecError(*(replace(d, span=e.span) for d in error.diagnostics)) from None
+        if isinstance(self.models.definitions.get(e.function), (s.ProtocolDefinition, s.CircuitDefinition)):
+            return self.models.named(e.function, tuple(self.number(a) for a in e.arguments), self.instance, e.span)
+        return None
+
+
+def _at(t: s.Theorem, instance: dict[str, int], models: Models) -> Iterator[ClaimAt]:
+    here = _Here(models, instance, dict(instance), {})
     for let in t.lets:
-        if isinstance(let.value, s.Call) and (model := _model(let.value, constants, bound, models)) is not None:
-            bound[let.name] = model
+        if isinstance(let.value, s.Call) and (model := here.model(let.value)) is not None:
+            here.bound[let.name] = model
         else:
-            constants[let.name] = _number(let.value, constants, models.functions)
+            here.constants[let.name] = here.number(let.value)
     place = tuple(instance.items())
-    sized = partial(_subject, bound=bound, models=models, original=original, instance=instance)
-    cuts = {
-        c.name: cuts_of(c.statement, constants, bound, models, partial(sized, span=c.span))
-        for c in t.claims
-        if isinstance(c.statement, s.Reads)
-    }
+    cuts = {c.name: cuts_of(c.statement, here) for c in t.claims if isinstance(c.statement, s.Reads)}
     trusted: dict[Circuit, list[tuple[Cut, Use | None]]] = {}
     for c in t.claims:
         if c.name in cuts and c.expect == "proved":
@@ -232,7 +290,7 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
     related: dict[Circuit, Protocol] = {}
     for c in t.claims:
         if isinstance(c.statement, s.Simulates) and c.expect == "proved":
-            for j in _judgements(c, constants, bound, models, instance, original)[0]:
+            for j in _judgements(c, here)[0]:
                 if isinstance(j, Simulates):
                     related[j.circuit] = j.protocol
                 if isinstance(j, Returns) and len(j.protocol.circuits) == 1:
@@ -246,7 +304,7 @@ def _at(t: s.Theorem, instance: dict[str, int], models: Models, original: Models
             origins: tuple[Model, ...] = ()
             problem = "" if own else "no layer is named: the range is empty"
         else:
-            found, origins, problem = _judgements(c, constants, bound, models, instance, original)
+            found, origins, problem = _judgements(c, here)
             subject = next((x for j in found if (x := _attends(j)) is not None), None)
             hints = Hints() if subject is None else _hints(trusted.get(subject, []), models)
             origins = origins or _related(found, related)
@@ -273,21 +331,18 @@ def _attends(j: Judgement) -> Circuit | None:
     return circuit_of(j)
 
 
-def cuts_of(
-    e: s.Reads, constants: dict[str, int], bound: dict[str, Model], models: Models, sized: Callable[[str], Model]
-) -> tuple[Circuit, list[tuple[Cut, Use | None]]]:
+def cuts_of(e: s.Reads, here: _Here) -> tuple[Circuit, list[tuple[Cut, Use | None]]]:
     """The circuit, and what its heads are said to read, each by a lemma if one is named."""
-    c = _named(e.circuit, bound, models, e.span)
+    c = here.named(e.circuit, e.span)
     if not isinstance(c, Circuit):
         raise spec_error("TYPE", f"expected a circuit, found the protocol {e.circuit}", e.span)
     known: dict[str, int] = {}
-    layer, rows, each, lemma = _sizes((e.layer, e.rows, e.each, e.lemma), known, sized)
-    known |= constants
+    layer, rows, each, lemma = _sizes((e.layer, e.rows, e.each, e.lemma), known, lambda n: here.named(n, e.span))
     arrays = tuple(a.name for a in c.inputs)
     found: list[tuple[Cut, Use | None]] = []
-    for values in _each(each, known, models.functions):
-        here = known | values
-        number = _number(layer, here, models.functions)
+    for values in _each(each, known, here):
+        values |= known
+        number = here.number(layer, values)
         if not 1 <= number <= len(c.layers):
             raise spec_error("RANGE", f"expected a layer of {e.circuit} in 1..{len(c.layers)}, found {number}", e.span)
         heads = [h.name for h in c.layers[number - 1].heads]
@@ -295,12 +350,12 @@ def cuts_of(
             raise spec_error(
                 "NAME", f"expected a head of layer {number} ({', '.join(heads) or 'it has none'}), found `{e.head}`", e.span
             )
-        read = tuple(fold(x, here, models.functions, ("self", *arrays)) for x in rows)
+        read = tuple(here.fold(x, values, ("self", *arrays)) for x in rows)
         use = None
         if lemma is not None:
-            numbers = tuple(_number(a, here, models.functions) for a in lemma.arguments)
-            fields_ = tuple((k, fold(x, here, models.functions, ("self", "row", *arrays))) for k, x in lemma.options)
-            use = Use(models.lemma(lemma.function, numbers, lemma.span), fields_)
+            numbers = tuple(here.number(a, values) for a in lemma.arguments)
+            fields_ = tuple((k, here.fold(x, values, ("self", "row", *arrays))) for k, x in lemma.options)
+            use = Use(here.models.lemma(lemma.function, numbers, lemma.span), fields_)
         found.append((Cut(number - 1, e.head, read), use))
     return c, found
 
@@ -310,61 +365,32 @@ def _hints(cuts: list[tuple[Cut, Use | None]], models: Models) -> Hints:
     return Hints(tuple(cuts), called(models.functions, named))
 
 
-def _each(each: s.ForEach | None, known: dict[str, int], functions: dict[str, s.FunctionDefinition]) -> Iterator[dict[str, int]]:
+def _each(each: s.ForEach | None, known: dict[str, int], here: _Here) -> Iterator[dict[str, int]]:
     """The values of the variable, one by one: the first layer that is none ends a range that is far too long."""
     if each is None:
         yield {}
         return
-    low, high = _number(each.low, known, functions), _number(each.high, known, functions)
+    low, high = here.number(each.low, known), here.number(each.high, known)
     if high - low >= MAX_INSTANCES:
         raise spec_error("TOO_LARGE", f"expected at most {MAX_INSTANCES} layers in a cut, found {high - low + 1}", each.low.span)
     for k in range(low, high + 1):
         yield {each.variable: k}
 
 
-def _model(e: s.Call, constants: dict[str, int], bound: dict[str, Model], models: Models) -> Model | None:
-    if e.function in ("transformer", "mpc"):
-        of, wanted = e.arguments[0], Protocol if e.function == "transformer" else Circuit
-        source: Model | None = None
-        if isinstance(of, s.Name):
-            source = _named(of.name, bound, models, of.span)
-        elif isinstance(of, s.Call):
-            source = _model(of, constants, bound, models)
-        if not isinstance(source, wanted):
-            raise spec_error("TYPE", f"expected a {'protocol' if wanted is Protocol else 'circuit'} in {e.function}(...)", e.span)
-        given = ((k, _number(x, constants, models.functions) if k in AMOUNTS else x) for k, x in e.options)
-        options = tuple((k, x.name if isinstance(x, s.Name) else x) for k, x in given if isinstance(x, (s.Name, int)))
-        try:
-            return models.compile(source, options)
-        except SpecError as error:
-            raise SpecError(*(replace(d, span=e.span) for d in error.diagnostics)) from None
-    if isinstance(models.definitions.get(e.function), (s.ProtocolDefinition, s.CircuitDefinition)):
-        return models.close(e.function, tuple(_number(a, constants, models.functions) for a in e.arguments), e.span)
-    return None
+def _judgements(c: s.Claim, here: _Here) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
+    models = here.models
 
-
-def _named(name: str, bound: dict[str, Model], models: Models, span: Span) -> Model:
-    return bound[name] if name in bound else models.close(name, (), span)
-
-
-def _judgements(
-    c: s.Claim,
-    constants: dict[str, int],
-    bound: dict[str, Model],
-    models: Models,
-    instance: dict[str, int],
-    original: Models | None,
-) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:
-    sized = partial(_subject, bound=bound, models=models, original=original, instance=instance, span=c.span)
+    def named(name: str) -> Model:
+        return here.named(name, c.span)
 
     def protocol(name: str) -> Protocol:
-        found = sized(name)
+        found = named(name)
         if not isinstance(found, Protocol):
             raise spec_error("TYPE", f"expected a protocol, found the circuit {name}", c.span)
         return found
 
     def circuit(name: str) -> Circuit:
-        found = _named(name, bound, models, c.span)
+        found = named(name)
         if not isinstance(found, Circuit):
             raise spec_error("TYPE", f"expected a circuit, found the protocol {name}", c.span)
         return found
@@ -373,8 +399,8 @@ def _judgements(
         case s.Fits(name):
             fitting = protocol(name)
             return (Fits(fitting),), models.chain(fitting), ""
-        case s.Simulates(left, right, rung) if isinstance(q := _named(left, bound, models, c.span), Protocol):
-            return _performs(protocol(left), sized(right), rung, models.chain(q), c.span)
+        case s.Simulates(left, right, rung) if isinstance(q := named(left), Protocol):
+            return _performs(q, named(right), rung, models.chain(q), c.span)
         case s.Simulates(left, right, rung):
             t, p = _at_rung(circuit(left), rung, c.span), protocol(right)
             if (t.inputs, t.outputs) != (p.inputs, p.outputs):
@@ -383,47 +409,37 @@ def _judgements(
         case s.Delivers(name, rung):
             return _delivers(_at_rung(circuit(name), rung, c.span), c.span)
         case s.Propagates(name, margin):
-            least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
+            least = Fraction(0) if margin is None else _fraction(margin, here.constants, models.functions)
             routed, _, problem = _delivers(circuit(name), c.span)
             return tuple(Attends(j.circuit, least) for j in routed if isinstance(j, Delivers)), (), problem
         case s.Selects(selector, count, rows):
-            numbers = [_number(e, constants, models.functions) for e in (*selector.arguments, rows, count)]
+            numbers = [here.number(e) for e in (*selector.arguments, rows, count)]
             if not all(1 <= x <= MAX_SELECTOR for x in numbers):
                 raise spec_error("SIZE", f"expected numbers in 1..{MAX_SELECTOR} in a claim about a selector", c.span)
             *arguments, n, b = numbers
             return (Selects(Selector(selector.name, tuple(arguments)), n, b),), (), ""
         case s.Computes(name, equation, each):
-            model, subject = _named(name, bound, models, c.span), sized(name)
-            own = (*(a.name for a in (*model.inputs, *model.outputs)), *(() if each is None else (each.variable,)))
+            subject = named(name)
+            own = (*(a.name for a in (*subject.inputs, *subject.outputs)), *(() if each is None else (each.variable,)))
             known: dict[str, int] = {}
-            sized = _sizes(equation, known, sized)
-            folded = fold(sized, constants | known, models.functions, own)
-            span = (
-                None
-                if each is None
-                else (
-                    each.variable,
-                    _number(each.low, constants, models.functions),
-                    _number(each.high, constants, models.functions),
-                )
-            )
+            folded = here.fold(_sizes(equation, known, named), known, own)
+            span = None if each is None else (each.variable, here.number(each.low), here.number(each.high))
             origins = models.chain(subject)
             problem = "no output word is named: the range is empty" if span is not None and span[1] > span[2] else ""
             return (Computes(subject, folded, span, called(models.functions, folded)),), origins, problem
         case s.LemmaHolds(lemma, margin):
-            least = Fraction(0) if margin is None else _fraction(margin, constants, models.functions)
-            numbers_ = tuple(_number(a, constants, models.functions) for a in lemma.arguments)
+            least = Fraction(0) if margin is None else _fraction(margin, here.constants, models.functions)
+            numbers_ = tuple(here.number(a) for a in lemma.arguments)
             return (Picks(models.lemma(lemma.function, numbers_, lemma.span), least),), (), ""
         case s.Holds(condition):
             values: dict[str, int] = {}
-            named = _sizes(condition, values, sized)
-            folded = fold(named, constants, models.functions)
+            folded = here.fold(_sizes(condition, values, named))
             return (Counts(folded, tuple(sorted(values.items())), called(models.functions, folded)),), (), ""
         case s.ForReals(condition, variables, assumption):
             sizes_here: dict[str, int] = {}
-            statement, where = _sizes((condition, assumption), sizes_here, sized)
-            folded = fold(statement, constants | sizes_here, models.functions)
-            assumed = None if where is None else fold(where, constants | sizes_here, models.functions)
+            statement, where = _sizes((condition, assumption), sizes_here, named)
+            folded = here.fold(statement, sizes_here)
+            assumed = None if where is None else here.fold(where, sizes_here)
             return (ForReals(folded, variables, assumed, called(models.functions, folded, assumed)),), (), ""
         case s.Reads():
             raise TypeError("a cut is no claim about one judgement")
@@ -454,38 +470,6 @@ def _at_rung(c: M, rung: str, span: Span) -> M:
         return c.at(rung or c.rung)
     except ValueError as reason:
         raise spec_error("RUNG", f"expected the numbers of the rung {rung}: {reason}", span) from None
-
-
-def _subject(
-    name: str, bound: dict[str, Model], models: Models, original: Models | None, instance: dict[str, int], span: Span
-) -> Model:
-    """What a claim is about by this name: with `--against`, a protocol from there."""
-    found = _named(name, bound, models, span)
-    return _original(found, models, original, instance, span) if isinstance(found, Protocol) else found
-
-
-def _original(p: Protocol, models: Models, original: Models | None, instance: dict[str, int], span: Span) -> Protocol:
-    """With `--against`: the protocol of that name there, at the same parameters; one that has none here, as in a compiled file,
-    at the theorem's instance. A protocol with numbers that is not there is what a compiler made: like circuits, it is taken as
-    it is."""
-    if original is None or (p.numeric and p.name not in original.definitions):
-        return p
-    d = original.definitions.get(p.name)
-    if not isinstance(d, s.ProtocolDefinition):
-        raise spec_error("NAME", f"expected a protocol {p.name} in the file to check against", span)
-    found: dict[Protocol, None] = {}
-    for arguments in models.arguments.get(p, [()]):
-        if not arguments and d.parameters:
-            missing = [x for x in d.parameters if x not in instance]
-            if missing:
-                raise spec_error("ARITY", f"expected the theorem's instance to name {', '.join(missing)} of {p.name}", span)
-            arguments = tuple(instance[x] for x in d.parameters)
-        one = original.close(p.name, arguments, span)
-        assert isinstance(one, Protocol)
-        found[one] = None
-    if len(found) > 1:
-        raise spec_error("NAME", f"expected one protocol {p.name} in the file to check against, found several for it", span)
-    return next(iter(found))
 
 
 def _delivers(c: Circuit, span: Span) -> tuple[tuple[Judgement, ...], tuple[Model, ...], str]:

@@ -145,9 +145,9 @@ def words_of(arrays: tuple[Array, ...]) -> list[tuple[str, int]]:
 
 
 def _unrounded(node: Any) -> Any:
-    """The tree with e in the place of stored(e, step)."""
+    """The tree with the vector (e) in the place of stored(e, step)."""
     if isinstance(node, s.Call) and node.function == "stored":
-        return _unrounded(node.arguments[0])
+        return s.Vector((_unrounded(node.arguments[0]),), span=node.span)
     if isinstance(node, tuple):
         return tuple(_unrounded(x) for x in node)
     if is_dataclass(node) and not isinstance(node, (type, Span)):

@@ -88,10 +88,10 @@ class Settler:
         """The results of a task's claims. `watch` hears the name of the claim before each obligation of it begins, and an empty
         one before something is compiled. Raises `SpecError`."""
         if task.file not in self.models:
-            self.models[task.file] = Models({**self.work.files[task.file].definitions})
+            self.models[task.file] = Models({**self.work.files[task.file].definitions}, self.original)
         instance = None if task.instance is None else dict(task.instance)
         watch("")
-        for claim in claims_at(task.theorem, instance, self.models[task.file], self.original):
+        for claim in claims_at(task.theorem, instance, self.models[task.file]):
             if claim.name in task.names:
                 begin = monotonic()
                 outcome = self.checker.outcome(claim, partial(watch, claim.name))

@@ -533,7 +533,8 @@ def _builtin(e: s.Call, scope: Scope) -> Value:
         case "hadamard":
             return _hadamard(integer(first, scope), natural(last, scope), e.span)
         case "sign":
-            return tuple([_sign(natural(last, scope), natural(first, scope), j) for j in range(1, _size(e, scope) + 1)])
+            key, index = natural(last, scope), natural(first, scope)
+            return tuple([_sign(key, index, j) for j in range(1, _size(e, scope) + 1)])
         case "angle":
             return _part_of_turn(e, scope, Fraction(0)), _part_of_turn(e, scope, Fraction(1, 4))
         case "cosine":
