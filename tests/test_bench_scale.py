@@ -11,7 +11,7 @@ import pytest
 from test_commands import lockstep
 
 from checker.benchmarks import scale
-from checker.benchmarks.measuring import Run, afresh
+from checker.benchmarks.measuring import Run, afresh, command
 from checker.benchmarks.scale import Baseline, Row, table
 from checker.commands import scale_times
 
@@ -82,11 +82,11 @@ def test_commands_are_cut_off(tmp_path: Path) -> None:
     path.write_text("function f(n) = if n <= 0 then 1 else f(n - 1) + f(n - 2);\n"
                     "theorem t for n in 1..2 { claim c: sum(f(k + n) for k in 1..80000) == 1 expect refuted; }")
     begin = time.monotonic()
-    assert scale.command(("check", str(path)), 0, str(tmp_path), 0.3) is None and time.monotonic() - begin < 20
-    found = scale.command(("--help",), 0, str(tmp_path), 60.0)
+    assert command(("check", str(path)), 0, str(tmp_path), 0.3) is None and time.monotonic() - begin < 20
+    found = command(("--help",), 0, str(tmp_path), 60.0)
     assert found is not None and "check" in found.answer and 0 < found.seconds < 60
     with pytest.raises(RuntimeError, match="status 0, not 2"):
-        scale.command(("--help",), 2, str(tmp_path), 60.0)
+        command(("--help",), 2, str(tmp_path), 60.0)
 
 
 def test_a_missing_solver_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,19 @@ from test_commands import lockstep, wrong
 
 from checker.benchmarks.measuring import Run
 from checker.commands import mpc_times
-from checker.commands.mpc_times import Row, Sizes, growth, prove, table
-from checker.kernel.proofs import NotProved
+from checker.commands.mpc_times import Row, Sizes, growth, prove, sizes, table
 from checker.language.diagnostics import SpecError
 
 
 def test_sizes_by_hand() -> None:
     """M = 4, b = 2: D = 2, 4 + 16 + 2 * 4 * 2 machines, 2 * 2 + 3 local functions; both rows and two addresses cost nothing."""
-    assert prove(4) == Sizes(36, 7, 24)
+    assert sizes(4) == Sizes(36, 7, 24)
+
+
+def test_proofs_are_made_and_cut_off(tmp_path: Path) -> None:
+    found = prove(4, str(tmp_path), 60)
+    assert found is not None and found.answer == Sizes(36, 7, 24) and found.memory > 10
+    assert prove(4, str(tmp_path), 0.2) is None
 
 
 def test_growth_is_compared_with_the_number_of_machines() -> None:
@@ -53,9 +58,9 @@ def test_marks_are_looked_for_first(tmp_path: Path) -> None:
 
 
 def test_no_proof_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(work: object, arguments: object, most: object) -> None:
-        raise NotProved("no rule")
+    def never(tokens: int, folder: str, most: float) -> None:
+        raise RuntimeError("status 3")
 
-    monkeypatch.setattr(mpc_times, "afresh", never)
-    with pytest.raises(SpecError, match="for 5 tokens: no rule"):
+    monkeypatch.setattr(mpc_times, "prove", never)
+    with pytest.raises(SpecError, match="for 5 tokens: status 3"):
         mpc_times.theorem_3_4_command((5,), 1, 1.0, None, None)

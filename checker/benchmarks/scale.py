@@ -8,26 +8,20 @@ of its own. The baselines answer an easier question (no scores, no packets, no r
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.util import find_spec
 from math import ceil, inf, log2
 from pathlib import Path
-from subprocess import PIPE
-from time import perf_counter
 from typing import Any
 
 import checker
 from checker.benchmarks.all_inputs import by_enumeration
 from checker.benchmarks.bitvectors import by_bitwuzla, by_z3
-from checker.benchmarks.measuring import Run, afresh
+from checker.benchmarks.measuring import Run, afresh, command
 from checker.benchmarks.one_hot import by_cadical
 from checker.benchmarks.theorems import prove_all
 from checker.elaboration.library import load_text
@@ -102,27 +96,6 @@ def simulated(protocol: str, *parameters: int) -> None:
     text = f"use {protocol} from library; theorem t {{ let P = {protocol}({numbers}); let T = transformer(P);"
     text += " claim fits: P fits; claim same: T simulates P at rounded; }"
     prove_all(claims(load_text(text, "<benchmark>")))
-
-
-def command(arguments: tuple[str, ...], status: int, folder: str, most: float, package: str | None = None) -> Run | None:
-    """Run lockstep in a process of its own, with the cache in a folder, and perhaps a copy of the package; None if it takes more
-    than `most` seconds. The answer is what it prints."""
-    environment = {**os.environ, "XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder, "PYTHONPYCACHEPREFIX": f"{folder}/modules"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as an installed lockstep: modules are compiled once
-    if package is not None:
-        environment["PYTHONPATH"] = package
-    begin = perf_counter()
-    call = [sys.executable, "-m", "checker", *arguments]
-    with subprocess.Popen(call, stdout=PIPE, stderr=PIPE, text=True, env=environment, cwd=package, start_new_session=True) as p:
-        try:
-            output, problem = p.communicate(timeout=most)
-        except subprocess.TimeoutExpired:
-            os.killpg(p.pid, signal.SIGKILL)  # its workers too
-            return None
-    seconds = perf_counter() - begin
-    if p.returncode != status:
-        raise RuntimeError(f"lockstep {' '.join(arguments)}: status {p.returncode}, not {status}: {problem[-500:]}")
-    return Run(seconds, 0, output)
 
 
 def after_an_edit(folder: str, most: float) -> Run | None:

@@ -1,30 +1,34 @@
 """`lockstep bench theorem_3_4`: how long it takes to prove that the protocol of a circuit simulates it, by the number of tokens.
 
 The circuit has four coordinates and two heads (m H = 8), a causal mask and a start token; memory is the least that Theorem 3.4
-works with. Each run is from the text to the proof: the circuit and its protocol compiled, printed and parsed, memory bounds, both
-rungs, and the closed forms of rounds and machines. Beside it: what one run of that protocol by replay takes, on one input.
+works with. Each run is `lockstep check` on all cores: the circuit and its protocol compiled, printed and parsed, memory bounds,
+both rungs, and the closed forms of rounds and machines. Beside it: what one run of that protocol by replay takes, on one input.
 """
 
 from __future__ import annotations
 
-import platform
 import statistics
+import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import click
 
-from checker.benchmarks.measuring import Run, afresh
-from checker.benchmarks.theorems import instances_of, prove_all
+from checker.benchmarks.measuring import Run, afresh, command, machine
+from checker.benchmarks.theorems import theorems_of
 from checker.commands import files
 from checker.commands.checks import Bar, cores
-from checker.elaboration.theorem_to_claims import ClaimAt
+from checker.elaboration.library import Loaded
+from checker.elaboration.theorem_to_claims import claims
 from checker.kernel.judgements import Performs
 from checker.kernel.proofs import NotProved
 from checker.kernel.replay.protocol import replay_protocol
 from checker.language.diagnostics import spec_error
+from checker.language.printer import source
+from checker.language.syntax import SourceFile
 from checker.models.protocol import Protocol
 from checker.proving.versions import versions
 
@@ -69,20 +73,29 @@ class Row:
         return str(self.tokens), f"{x.machines:,}", str(x.rounds), str(x.memory), *own, replay
 
 
+def _theorem(tokens: int) -> Loaded:
+    one = {"n": (tokens - 1, tokens - 1), "kind": (1, 1), "layers": (1, 1)}
+    return theorems_of("theorem_3_4", {"two_heads": one})
+
+
 def _protocol(tokens: int) -> Protocol:
     """The protocol of the theorem's circuit with so many tokens."""
-    return next(j.protocol for c in _claims(tokens) for j in c.judgements if isinstance(j, Performs))
+    return next(j.protocol for c in claims(_theorem(tokens)) for j in c.judgements if isinstance(j, Performs))
 
 
-def _claims(tokens: int) -> list[ClaimAt]:
-    one = {"n": (tokens - 1, tokens - 1), "kind": (1, 1), "layers": (1, 1)}
-    return instances_of("theorem_3_4", {"two_heads": one})
-
-
-def prove(tokens: int) -> Sizes:
-    """All claims of `two_heads`. Raises `NotProved`."""
-    p = next(j.protocol for j in prove_all(_claims(tokens)) if isinstance(j, Performs))
+def sizes(tokens: int) -> Sizes:
+    p = _protocol(tokens)
     return Sizes(p.machines, len(p.rounds) + 1, p.memory)
+
+
+def prove(tokens: int, folder: str, most: float) -> Run | None:
+    """`lockstep check` of `two_heads`, on all cores; None if it takes more than `most` seconds. Raises `RuntimeError` if there is
+    no proof."""
+    loaded = _theorem(tokens)
+    file = Path(folder) / f"{tokens}.lks"
+    file.write_text(source(SourceFile((*loaded.definitions.values(), *loaded.theorems))), encoding="utf-8")
+    found = command(("check", str(file), "--no-cache", "--timeout", "100000"), 0, folder, most)
+    return None if found is None else replace(found, answer=sizes(tokens))
 
 
 def replay(tokens: int) -> None:
@@ -120,33 +133,34 @@ def theorem_3_4_command(tokens: tuple[int, ...], runs: int, most: float, json_to
     into_page = files.into_page(write_to, MARK)
     into_json = files.into_json(json_to)
     rows: list[Row] = []
-    bar, sizes, interrupted = Bar(True), sorted(set(tokens)), False
-    try:
-        for n in sizes:
-            found: list[Run] = []
-            while len(found) < runs:
-                bar.update(f"M = {n}", len(rows), len(sizes))
-                one = afresh(prove, (n,), most)
-                if one is None:
-                    break
-                found.append(one)
-                if one.seconds > most / 10:  # a long one is not run again
-                    break
-            once = afresh(replay, (n,), most / 10)
-            rows.append(Row(n, tuple(found), None if once is None else once.seconds))
-    except KeyboardInterrupt:
-        interrupted = True
-    except NotProved as reason:
-        raise spec_error("BENCH", f"expected a proof for {n} tokens: {reason}") from None
-    finally:
-        bar.pause()
-    machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
-    made = f"Written by `lockstep bench theorem_3_4 --runs {runs} --write FILE` on {date.today().isoformat()}, {machine}."
+    bar, wanted, interrupted = Bar(True), sorted(set(tokens)), False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for n in wanted:
+                found: list[Run] = []
+                while len(found) < runs:
+                    bar.update(f"M = {n}", len(rows), len(wanted))
+                    one = prove(n, folder, most)
+                    if one is None:
+                        break
+                    found.append(one)
+                    if one.seconds > most / 10:  # a long one is not run again
+                        break
+                once = afresh(replay, (n,), most / 10)
+                rows.append(Row(n, tuple(found), None if once is None else once.seconds))
+        except KeyboardInterrupt:
+            interrupted = True
+        except (NotProved, RuntimeError) as reason:
+            raise spec_error("BENCH", f"expected a proof for {n} tokens: {reason}") from None
+        finally:
+            bar.pause()
+    here = machine(cores())
+    made = f"Written by `lockstep bench theorem_3_4 --runs {runs} --write FILE` on {date.today().isoformat()}, {here}."
     text = table(rows, f"Interrupted. {made}" if interrupted else made)
     click.echo(text, nl=False)
     into_json(
         {
-            "machine": machine,
+            "machine": here,
             "versions": dict(versions()),
             "interrupted": interrupted,
             "rows": [asdict(x) for x in rows],

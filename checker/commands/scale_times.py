@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from dataclasses import asdict
 from math import inf
 
 import click
 
+from checker.benchmarks.measuring import machine
 from checker.benchmarks.scale import SOLVERS, Baseline, Row, baseline, made_here, measure, missed, plans, table
 from checker.commands import files
 from checker.commands.checks import Bar, cores
@@ -54,13 +54,13 @@ def scale_command(
             raise spec_error("BENCH", f"expected a proof: {reason}") from None
         finally:
             bar.pause()
-    machine = f"{platform.system()} {platform.machine()}, {cores()} cores, Python {platform.python_version()}"
-    made = made_here(machine, f"--runs {times} --most {most:g} --seconds {seconds:g}")
+    here = machine(cores())
+    made = made_here(here, f"--runs {times} --most {most:g} --seconds {seconds:g}")
     text = table(rows, baselines, f"Interrupted. {made}" if interrupted else made)
     click.echo(text, nl=False)
     into_json(
         {
-            "machine": machine,
+            "machine": here,
             "versions": dict(versions()),
             "interrupted": interrupted,
             "rows": [_data(r) for r in rows],

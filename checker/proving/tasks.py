@@ -43,6 +43,11 @@ class Task:
         """The rest of the task."""
         return replace(self, names=tuple(n for n in self.names if n not in names))
 
+    def cut(self, count: int) -> list[Task]:
+        """The task in at most so many parts, the claims in order."""
+        count, all_ = min(count, len(self.names)), len(self.names)
+        return [replace(self, names=self.names[all_ * k // count : all_ * (k + 1) // count]) for k in range(count)]
+
     def undecided(self, names: tuple[str, ...], reason: str, seconds: float) -> list[ClaimResult]:
         """Results of claims that were given up from outside."""
         outcome, place = Outcome("UNDECIDED", reason=reason), self.instance or ()

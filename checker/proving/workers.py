@@ -12,8 +12,9 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,23 @@ def here(work: Work, tasks: dict[int, Task]) -> Iterator[Done]:
 
 
 def run(work: Work, tasks: dict[int, Task], jobs: int) -> Iterator[Done]:
-    """The results of the tasks, by their numbers, as they come. Closing the iterator ends all workers at once."""
+    """The results of the tasks, by their numbers, as they come. Closing the iterator ends all workers at once. If there are few
+    tasks for the workers, they are cut up: claims that stand together stay together, for they share what is proved."""
+    each = jobs // max(1, len(tasks))
+    if each < 2:
+        yield from _run(work, tasks, jobs)
+        return
+    parts = [(number, part) for number, task in tasks.items() for part in task.cut(each)]
+    found: dict[int, list[ClaimResult]] = {number: [] for number in tasks}
+    with closing(_run(work, {k: part for k, (_, part) in enumerate(parts)}, jobs)) as running:
+        for done in running:
+            number = parts[done.number][0]
+            found[number] += done.results
+            if done.error is not None or len(found[number]) == len(tasks[number].names):
+                yield Done(number, _in_order(tasks[number], found[number]), done.error)
+
+
+def _run(work: Work, tasks: dict[int, Task], jobs: int) -> Generator[Done, None, None]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     last = max(tasks, default=0) + 1
     clocks = Clocks(context.Array("d", last, lock=False), context.Array("i", last, lock=False))
