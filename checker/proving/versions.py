@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("lockstep-checker", "z3-solver", "python-flint", "sympy", "numpy", "lark")
 
 
 def versions() -> tuple[tuple[str, str], ...]:
     """What the verdicts depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = [("python", platform.python_version())]
     for name in PACKAGES:
         try:
