@@ -10,7 +10,8 @@ import pytest
 
 from checker.compilers.circuit_to_protocol import Tree, drift, mpc
 from checker.elaboration.library import load_text
-from checker.elaboration.theorem_to_claims import ClaimAt, claims, closed
+from checker.elaboration.models import closed
+from checker.elaboration.theorem_to_claims import ClaimAt, claims
 from checker.kernel.judgements import Fits, Performs
 from checker.kernel.number_runs import follow
 from checker.kernel.proofs import NotProved, Outcome

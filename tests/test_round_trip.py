@@ -10,7 +10,8 @@ from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.closing import close_circuit, close_protocol
 from checker.elaboration.lemmas import close_lemma
 from checker.elaboration.library import library_names, load, load_text
-from checker.elaboration.theorem_to_claims import Models, instances
+from checker.elaboration.models import Models
+from checker.elaboration.theorem_to_claims import instances
 from checker.language import printer
 from checker.language import syntax as s
 from checker.language.parser import parse, parse_expression

@@ -9,7 +9,7 @@ from helpers import circuit, library, proof, protocol, replaced, verdict, wrong_
 
 from checker.compilers.protocol_to_circuit import transformer
 from checker.elaboration.library import load_text
-from checker.elaboration.theorem_to_claims import sizes
+from checker.elaboration.models import sizes
 from checker.kernel.judgements import Delivers, Simulates
 from checker.kernel.replay.circuit import replay_circuit
 from checker.kernel.replay.protocol import replay_protocol

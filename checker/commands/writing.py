@@ -109,7 +109,7 @@ def _to_protocol(source: Protocol | Circuit, options: dict[str, str], target: Ta
     """A circuit as a protocol (Theorem 3.4). A protocol goes there and back."""
     from checker.compilers.circuit_to_protocol import formulas, mpc
     from checker.compilers.protocol_to_circuit import transformer
-    from checker.elaboration.theorem_to_claims import closed
+    from checker.elaboration.models import closed
     from checker.models.circuit import Circuit
     from checker.models.printing import text
 

@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Any
 
 from checker.elaboration.library import Loaded
-from checker.elaboration.theorem_to_claims import Models, claims_at, instances
+from checker.elaboration.models import Models
+from checker.elaboration.theorem_to_claims import claims_at, instances
 from checker.kernel.proofs import Outcome
 from checker.language import printer
 from checker.language import syntax as s
