@@ -14,6 +14,8 @@ from checker.benchmarks import scale
 from checker.benchmarks.measuring import Run, afresh, command
 from checker.benchmarks.scale import Baseline, Row, table
 from checker.commands import scale_times
+from checker.kernel.proofs import NotProved
+from checker.language.diagnostics import SpecError
 
 ROWS = [
     Row("pointer_doubling n=256", 3.0, (Run(1.0, 80), Run(9.0, 82), Run(2.0, 81))),
@@ -64,6 +66,21 @@ def test_an_interrupt_keeps_what_was_measured(
     document = json.loads((tmp_path / "b.json").read_text())
     assert document["interrupted"] and [r["name"] for r in document["rows"]] == done
     assert done[0] in capsys.readouterr().out and "old" in page.read_text()
+
+
+def test_a_proof_that_is_missing_is_said_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(plan: scale.Plan, runs: int, most: float) -> Row:
+        if plan.name == "one_or_two_cycles n=64":
+            raise NotProved("no rule")
+        return Row(plan.name, 1.0, (Run(0.5, 1),))
+
+    monkeypatch.setattr(scale_times, "measure", measure)
+    with pytest.raises(SpecError, match="one_or_two_cycles n=64: expected a proof: no rule"):
+        scale_times.scale_command((), 5, 1.0, 1.0, str(tmp_path / "b.json"), None, quick=True)
+    missing, after = "| one_or_two_cycles n=64 | 1 | no proof | 0 |  | missed |", "| pointer_doubling n=256 | 1 | 0.50 |"
+    assert f"{missing}\n{after}" in capsys.readouterr().out
 
 
 def slow(seconds: float) -> float:

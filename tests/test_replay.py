@@ -277,3 +277,19 @@ def test_selectors() -> None:
     # row 6, t = 5 = 12 in base 3, f(x) = 2 + x: columns 0 + 2, 3 + 0, 6 + 1, from 0
     assert selector_columns(Selector("kautz_singleton", (3, 2, 3)), 6) == {3, 4, 8}
     assert selector_columns(Selector("kautz_singleton", (3, 2, 3)), 10) == set()
+
+
+def test_calls_with_other_arrays_are_other_calls() -> None:
+    """What is known of a call is known of these arguments; it makes a recursion over all lengths no deeper than one call."""
+    text = "function at(a, k) = if k == 0 then 0 else at(a, k - 1) + a[k];"
+    (f,) = parse(text).items
+    assert isinstance(f, s.FunctionDefinition)
+    values = {"x": tuple(range(1, 3001)), "y": (5,) * 3000}
+    for equation, holds in [
+        ("at(x, 3) == 6 and at(y, 3) == 15 and at(x, 3) != at(y, 3)", True),
+        ("all(at(x, k) == k * (k + 1) / 2 for k in 1..3000)", True),
+        ("all(at(x, k) == k * (k + 1) / 2 for k in 1..3000) and at(y, 1) == 1", False),
+    ]:
+        assert evaluate_equation(parse_expression(equation), (f,), values, {}) == holds
+    with pytest.raises(TooLong):
+        evaluate_equation(parse_expression("at(x, 3000) == 1"), (f,), values, {})

@@ -43,11 +43,12 @@ SMALL = "use tree_sum from library; theorem t { let P = tree_sum(8, 2, 2); let T
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Something measured: its runs (none: cut off at the limit), and the seconds that it may take."""
+    """Something measured: its runs (none: cut off at the limit, or there is a problem), and the seconds that it may take."""
 
     name: str
     target: float
     runs: tuple[Run, ...]
+    problem: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -181,7 +182,7 @@ def table(rows: list[Row], baselines: list[Baseline], made: str) -> str:
     """Markdown."""
     lines = ["| work | target, s | measured, s | runs | memory, MiB | |", "| --- | --- | --- | --- | --- | --- |"]
     for r in rows:
-        seconds = "cut off" if r.seconds is None else f"{r.seconds:.2f}"
+        seconds = f"{r.seconds:.2f}" if r.seconds is not None else "no proof" if r.problem else "cut off"
         verdict = r.note or ("met" if r.within() else "missed")
         target = "" if r.target == inf else f"{r.target:g}"
         lines.append(f"| {r.name} | {target} | {seconds} | {len(r.runs)} | {r.memory or ''} | {verdict} |")

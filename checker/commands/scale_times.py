@@ -14,7 +14,7 @@ from checker.commands import files
 from checker.commands.checks import Bar, cores
 from checker.commands.hop_times import Instances, prove
 from checker.kernel.proofs import NotProved
-from checker.language.diagnostics import spec_error
+from checker.language.diagnostics import SpecError, spec_error
 from checker.proving.versions import versions
 
 MARK = "scale"
@@ -31,7 +31,7 @@ def scale_command(
     only: tuple[str, ...], runs: int, seconds: float, most: float, json_to: str | None, write_to: str | None, *, quick: bool
 ) -> int:
     """The table on standard output. 1 if `quick` and a target is missed by more than half. Ctrl-C ends it with what was measured,
-    on standard output and in the JSON. Raises `SpecError` (BENCH) if something is not proved."""
+    on standard output and in the JSON. Raises `SpecError` (BENCH) at the end if something is not proved."""
     into_page = files.into_page(write_to, MARK)
     into_json = files.into_json(json_to)
     rows: list[Row] = []
@@ -44,14 +44,15 @@ def scale_command(
         try:
             for plan in chosen:
                 bar.update(plan.name, len(rows), total)
-                rows.append(measure(plan, times, most))
+                try:
+                    rows.append(measure(plan, times, most))
+                except (NotProved, RuntimeError) as reason:
+                    rows.append(Row(plan.name, plan.target, (), str(reason)))
             for solver, doublings in solvers:
                 bar.update(f"{solver}, T = {doublings}", len(rows) + len(baselines), total)
                 baselines.append(baseline(solver, doublings, seconds))
         except KeyboardInterrupt:
             interrupted = True
-        except NotProved as reason:
-            raise spec_error("BENCH", f"expected a proof: {reason}") from None
         finally:
             bar.pause()
     here = machine(cores())
@@ -70,6 +71,8 @@ def scale_command(
     if interrupted:
         raise KeyboardInterrupt
     into_page(text)
+    if failed := [spec_error("BENCH", f"{r.name}: expected a proof: {r.problem}") for r in rows if r.problem]:
+        raise SpecError(*(d for x in failed for d in x.diagnostics))
     return 1 if quick and missed(rows, SLACK) else 0
 
 

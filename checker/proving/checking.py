@@ -182,4 +182,4 @@ def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
     large = c is not None and len(c.rows) * len(c.layers) > LARGE and bool(claim.origins or isinstance(j, Simulates))
     if not (by_cuts or large or (isinstance(m, Protocol) and m.numeric)):
         return False
-    return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, SEED), None) is not None
+    return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, SEED, monotonic() + 1), None) is not None

@@ -48,11 +48,12 @@ def search(j: OfInputs, budget: int, seconds: float, quick: bool = False) -> Sea
     wrong, and hardmax too.
     """
     m = model_of(j)
-    complete = input_count(m.inputs, m.requires) <= budget
+    complete, end, tried = input_count(m.inputs, m.requires) <= budget, monotonic() + seconds, 0
     source = (
-        every_input(m.inputs, m.requires, m.functions) if complete else random_inputs(m.inputs, m.requires, m.functions, SEED)
+        every_input(m.inputs, m.requires, m.functions)
+        if complete
+        else random_inputs(m.inputs, m.requires, m.functions, SEED, end)
     )
-    end, tried = monotonic() + seconds, 0
     for words, unlikely in _in_batches(j, source, budget, end) if quick else ((words, False) for words in source):
         if tried and monotonic() > end:
             complete = False

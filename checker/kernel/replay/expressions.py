@@ -8,7 +8,7 @@ sees its parameters only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -113,6 +113,7 @@ class Scope:
     destinations: Mapping[str, frozenset[int]] = field(default_factory=dict)
     calls: int = 0
     numeric: Numeric | None = None
+    known: dict[tuple[object, ...], tuple[Value, Sequence[Value]]] = field(default_factory=dict)  # of calls, with their arguments
 
     def bind(self, values: Mapping[str, Value]) -> Scope:
         return Scope(
@@ -124,6 +125,7 @@ class Scope:
             self.destinations,
             self.calls,
             self.numeric,
+            self.known,
         )
 
 
@@ -418,8 +420,15 @@ def _call(e: s.Call, scope: Scope) -> Value:
         raise Fault(f"there is no function `{name}` of {len(arguments)} arguments", e.span)
     if scope.calls >= MAX_CALLS:
         raise TooLong(f"more than {MAX_CALLS:,} calls inside each other")
-    given = dict(zip(function.parameters, [evaluate(a, scope) for a in arguments], strict=True))
-    return evaluate(function.body, Scope(scope.functions, given, calls=scope.calls + 1))
+    values = [evaluate(a, scope) for a in arguments]
+    key = name, *((x if type(x) is int else (id(x),)) for x in values)
+    if key in scope.known:
+        return scope.known[key][0]
+    given = dict(zip(function.parameters, values, strict=True))
+    found = evaluate(function.body, Scope(scope.functions, given, calls=scope.calls + 1, known=scope.known))
+    if all(type(x) is int or isinstance(x, Words) for x in values):  # a body knows nothing but its arguments
+        scope.known[key] = found, values
+    return found
 
 
 def _call_by_name(e: s.Call, scope: Scope) -> Value:
