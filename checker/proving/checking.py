@@ -35,7 +35,7 @@ from checker.proving.obligations import Prover, obligation
 from checker.proving.runs import TESTED, Disagreement, Search, verdict_of
 
 FIRST_LOOK = (10, 0.1)  # inputs and seconds before proving
-LARGE = 300  # rows times layers of a circuit from which on a proof is tried first
+LARGE = 300  # rows times layers of a circuit, machines times rounds of a protocol, from which on a proof is tried first
 AFTER_PROOF = 1 / 3  # of the timeout: what is left at least when no proof was found, however long that took
 HARDMAX_FIRST = 1 / 3  # of a search below the rung exact, for inputs where hardmax goes wrong: replay is slow
 ENUMERATING = 3 / 4  # of the time that is left, for enumeration; the rest is for a long search
@@ -173,13 +173,16 @@ class Checker:
 
 
 def _at_hand(j: Judgement, claim: ClaimAt) -> bool:
-    """Is a proof at hand that is quicker than a look at one input: by cuts, of a protocol with numbers, or of a circuit of many
-    rows and layers? If some inputs are excluded, there must be others."""
+    """Is a proof at hand that is quicker than a look at one input: by cuts, of a protocol with numbers, or of many machines and
+    rounds, or of a circuit of many rows and layers? If some inputs are excluded, there must be others."""
     if not isinstance(j, OfInputs):
         return False
     c, m = circuit_of(j), model_of(j)
     by_cuts = c is not None and bool(claim.hints.cuts) and isinstance(j, (Reads, Computes))
-    large = c is not None and len(c.rows) * len(c.layers) > LARGE and bool(claim.origins or isinstance(j, Simulates))
+    if c is not None:
+        large = len(c.rows) * len(c.layers) > LARGE and bool(claim.origins or isinstance(j, Simulates))
+    else:
+        large = isinstance(m, Protocol) and m.machines * (len(m.rounds) + 1) > LARGE
     if not (by_cuts or large or (isinstance(m, Protocol) and m.numeric)):
         return False
     return not m.requires or next(random_inputs(m.inputs, m.requires, m.functions, SEED, monotonic() + 1), None) is not None
