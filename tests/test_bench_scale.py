@@ -83,6 +83,28 @@ def test_a_proof_that_is_missing_is_said_at_the_end(
     assert f"{missing}\n{after}" in capsys.readouterr().out
 
 
+def test_rows_of_an_earlier_run_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.25, 0.75, 0.5])
+    monkeypatch.setattr(scale_times, "measure", lambda plan, runs, most: Row(plan.name, plan.target, (Run(next(seconds), 7),)))
+    monkeypatch.setattr(scale_times, "baseline", lambda solver, t, most: Baseline(solver, t, 6, 1.5, 0.5))
+    first, second = str(tmp_path / "1.json"), str(tmp_path / "2.json")
+    scale_times.scale_command(("n=64", "cadical"), 5, 1.0, 9.0, first, None, quick=False)
+    capsys.readouterr()
+    scale_times.scale_command(("one_or_two_cycles n=64",), 3, 1.0, 8.0, second, None, quick=False, after=first)
+    found = capsys.readouterr().out
+    assert "| pointer_doubling n=64 | 1 | 0.25 | 1 | 7 | met |\n| one_or_two_cycles n=64 | 1 | 0.50 | 1 | 7 | met |\n" in found
+    assert found.count("cadical | ") == 3
+    assert "--runs 5 --most 9" in found and "Some rows again: " in found and "--runs 3 --most 8" in found
+    rows = json.loads(Path(second).read_text())["rows"]
+    assert [r["name"] for r in rows] == ["pointer_doubling n=64", "one_or_two_cycles n=64"]
+    for text in ("[]", "{", '{"rows": [], "baselines": []}', '{"rows": [{"name": 1}], "baselines": [], "made": ""}'):
+        (tmp_path / "1.json").write_text(text)
+        with pytest.raises(SpecError, match="expected a report of `lockstep bench scale --json`"):
+            scale_times.scale_command(("n=64",), 3, 1.0, 8.0, None, None, quick=False, after=first)
+
+
 def slow(seconds: float) -> float:
     time.sleep(seconds)
     return seconds

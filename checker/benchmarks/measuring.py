@@ -60,7 +60,8 @@ def afresh(work: Callable[..., Any], arguments: tuple[Any, ...], most: float | N
 
 def command(arguments: tuple[str, ...], status: int, folder: str, most: float, package: str | None = None) -> Run | None:
     """Run lockstep in a process of its own, with the cache in a folder, and perhaps a copy of the package; None if it takes more
-    than `most` seconds. The answer is what it prints, the memory that of its largest process.
+    than `most` seconds. The answer is what it prints, the memory that of its largest process; 0 if that
+    is not more than this process takes, of which it starts as a copy.
 
     Raises `RuntimeError` if it ends with another status.
     """
@@ -84,7 +85,8 @@ def command(arguments: tuple[str, ...], status: int, folder: str, most: float, p
             stream.seek(0)
         if p.returncode != status:
             raise RuntimeError(f"lockstep {' '.join(arguments)}: status {p.returncode}, not {status}: {problem.read()[-500:]}")
-        return Run(seconds, _mib(usage), output.read())
+        most, own = _mib(usage), _mib(resource.getrusage(resource.RUSAGE_SELF))
+        return Run(seconds, most if most > own else 0, output.read())
 
 
 def _ended(p: subprocess.Popen[bytes], end: float) -> resource.struct_rusage | None:

@@ -115,7 +115,7 @@ def after_an_edit(folder: str, most: float) -> Run | None:
         return None
     edited = within / "spec" / f"{EDITED}.lks"
     text = edited.read_text(encoding="utf-8")
-    edited.write_text(text.replace("  message ", f"  let edit = {text.count('let edit')};\n  message ", 1), encoding="utf-8")
+    edited.write_text(text.replace("  message ", f"  let edit_{text.count('let edit_')} = 0;\n  message ", 1), encoding="utf-8")
     found = command(("check", *paths, "--json", "-"), 0, folder, most, str(copy))
     if found is None:
         return None

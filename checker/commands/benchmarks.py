@@ -57,6 +57,7 @@ def hop(sizes: tuple[int, ...], sigma: int, hops: int, runs: int, seconds: float
 @click.option("--runs", type=click.IntRange(1, 100), default=5, show_default=True, help="Runs of a row; their median counts.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Time for a baseline at one n.")
 @click.option("--most", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds at which a row is cut off.")
+@click.option("--after", metavar="FILE", help="Rows that are not measured are those of an earlier JSON.")
 @click.option("--json", "json_to", metavar="FILE", help="Write every run as JSON to FILE.")
 @click.option("--write", "write_to", metavar="FILE", help="The table goes between the marks in FILE too.")
 def scale(
@@ -65,6 +66,7 @@ def scale(
     runs: int,
     seconds: float,
     most: float,
+    after: str | None,
     json_to: str | None,
     write_to: str | None,
 ) -> int:
@@ -76,11 +78,12 @@ def scale(
     \b
     Examples:
       lockstep bench scale --quick
-      lockstep bench scale --only pointer_doubling --only z3 --seconds 10
+      lockstep bench scale --only pointer_doubling --only z3 --seconds 10 --json some.json
+      lockstep bench scale --only sort --after some.json
     """
     from checker.commands.scale_times import scale_command
 
-    return scale_command(only, runs, seconds, most, json_to, write_to, quick=quick)
+    return scale_command(only, runs, seconds, most, json_to, write_to, quick=quick, after=after)
 
 
 @bench.command("theorem_3_4")
