@@ -33,6 +33,7 @@ from checker.language.parser import parse_expression
 from checker.models.circuit import Circuit
 from checker.models.protocol import Protocol
 from checker.proving import checking, falsifier
+from checker.proving import inputs as searched
 from checker.proving.routings import expected, replayed, undelivered
 from checker.semantics import circuits as semantics
 from checker.semantics.values import Unsupported
@@ -426,7 +427,7 @@ def test_a_search_of_slow_replays_ends_in_time(seconds: float, monkeypatch: pyte
         clock[0] += 0.1
         return False
 
-    for module in (by_replay, falsifier, checking):
+    for module in (by_replay, falsifier, checking, searched):
         monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     monkeypatch.setattr(by_replay, "violated_by", replay)
     monkeypatch.setattr(falsifier, "suspicious", with_hardmax)
