@@ -203,3 +203,28 @@ def test_a_worker_that_was_ended_gives_up_no_claim_twice(tmp_path: Path) -> None
     task = next(tasks(loaded))
     assert workers._given_up(task, 1) == ("odd",)
     assert workers._given_up(task.without({"odd"}), 1) == ("one", "last")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_a_task_is_cut_into_all_of_its_claims(tmp_path: Path, count: int) -> None:
+    (task, *_) = tasks(load_all([Text(spec(tmp_path), TEXT)]))
+    parts = task.cut(count)
+    assert len(parts) == min(count, 3) and all(x.names for x in parts)
+    assert tuple(n for x in parts for n in x.names) == task.names == ("one", "odd", "last")
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 8])
+def test_one_task_for_several_workers(tmp_path: Path, jobs: int) -> None:
+    """Its claims are shared out, and come back in the order of the text, each once."""
+    path = spec(tmp_path, TEXT.replace("1..4", "1..1"))
+    found = brief(check_files([path], How(jobs=jobs)))
+    assert found == brief(check_files([path], How())) and [x[2] for x in found] == ["PROVED", "REFUTED", "PROVED"]
+
+
+@LINUX
+def test_a_part_of_a_task_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own claim is given up, and nothing else of the task."""
+    sabotage(monkeypatch, "odd", 1, forever)
+    path = spec(tmp_path, TEXT.replace("1..4", "1..1"))
+    found = brief(check_files([path], How(jobs=2, timeout=1)))
+    assert [(x[0], x[2]) for x in found] == [("one", "PROVED"), ("odd", "UNDECIDED"), ("last", "PROVED")]
